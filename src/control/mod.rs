@@ -1,0 +1,3 @@
+//! The control socket: HTTP over a Unix socket that only its owner may open.
+
+pub mod types;

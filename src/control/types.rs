@@ -1,0 +1,432 @@
+//! The shapes that go over the socket. They are a contract: scripts read them. Field names stay; new fields may come.
+//!
+//! Counts are rows, times are RFC 3339, durations are milliseconds, sizes are bytes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::model::{Side, Skipped};
+
+/// What the daemon is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Just started: no look at either side yet.
+    #[default]
+    Starting,
+    /// Nothing to do.
+    Idle,
+    /// A change was seen; the quiet time runs.
+    Waiting,
+    /// A cycle runs.
+    Syncing,
+    /// The server cannot be reached; `reason` says why and when the next try is.
+    Offline,
+    /// A person paused it.
+    Paused,
+    /// A person is needed; `reason` says for what.
+    Attention,
+}
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// What the daemon is doing.
+    pub state: State,
+    /// Why, for people; null when there is nothing to say.
+    pub reason: Option<String>,
+    /// Whether both sides hold the same, as far as is known; null when it is not known.
+    pub in_sync: Option<bool>,
+    /// When what is said of the server was true.
+    pub as_of: Option<Timestamp>,
+    /// Rows waiting to move.
+    pub pending: Pending,
+    /// The last cycle that ran.
+    pub last_cycle: Option<CycleSummary>,
+    /// When the next cycle runs by itself.
+    pub next_run: Option<Timestamp>,
+    /// When the next try to reach the server is, while offline.
+    pub next_try: Option<Timestamp>,
+    /// What the laptop holds.
+    pub local: Option<SideCounts>,
+    /// What the server holds.
+    pub server: Option<SideCounts>,
+    /// One line: what to do next.
+    pub recommendation: String,
+    /// Conflicts that nobody has looked at.
+    pub conflicts: u64,
+    /// Tables that are left out or held, with the reason.
+    pub left_out: Vec<Skipped>,
+    /// The program at the far end: "sqlite3 3.40.1".
+    pub engine: Option<String>,
+    /// The local database's path.
+    pub database: String,
+    /// `user@host:path` of the server's database.
+    pub remote: String,
+    /// Until when it is paused; null when not, or when until `resume`.
+    pub paused_until: Option<Timestamp>,
+    /// The daemon's version.
+    pub version: String,
+    /// When the daemon started.
+    pub started: Option<Timestamp>,
+    /// The daemon's process id.
+    pub pid: u32,
+}
+
+/// Rows waiting to move; null where unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// From the server to the laptop.
+    pub pull: Option<u64>,
+    /// From the laptop to the server.
+    pub push: Option<u64>,
+}
+
+/// What one side holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideCounts {
+    /// Rows of `assessment_queue` that wait for a review; null without such a table.
+    pub pending_reviews: Option<u64>,
+    /// The same by retailer.
+    pub pending_by_retailer: BTreeMap<String, u64>,
+    /// Products with an assessment; null without such a table.
+    pub assessed: Option<u64>,
+    /// The newest assessments: key and time, newest first.
+    pub recent: Vec<RecentAssessment>,
+    /// Rows in all synced tables.
+    pub rows: u64,
+    /// Rows by table.
+    pub tables: BTreeMap<String, u64>,
+}
+
+/// One assessment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentAssessment {
+    /// The product's key.
+    pub url: String,
+    /// Its title, if it has one.
+    pub title: Option<String>,
+    /// What was decided.
+    pub lifecycle_stage: Option<String>,
+    /// When, as the database has it.
+    pub assessed_at: Option<String>,
+}
+
+/// How a cycle ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Both sides hold the same now.
+    #[default]
+    Synced,
+    /// Nothing had changed on either side.
+    Unchanged,
+    /// Done, but rows are held back or conflicts wait for a person.
+    Attention,
+    /// A brake stopped it before anything was written.
+    Stopped,
+    /// The server could not be reached.
+    Offline,
+    /// It failed; nothing is lost, the next one converges.
+    Failed,
+    /// The daemon ended in the middle of it; the next one went on.
+    Interrupted,
+    /// A dry run: nothing was written.
+    Planned,
+}
+
+/// A cycle, as `sync-now --json`, `last_cycle` and `history` tell it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CycleSummary {
+    /// Its number; null for a dry run and for one that did not get as far as a number.
+    pub cycle: Option<i64>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it ended so, for people; null when there is nothing to say.
+    pub reason: Option<String>,
+    /// What started it: "watch", "schedule", "poll", "sync-now", "start", "wake", "reload".
+    pub trigger: String,
+    /// When it started.
+    pub started: Option<Timestamp>,
+    /// Rows that the laptop took from the server (inserted or updated).
+    pub pulled: u64,
+    /// Rows that the server took from the laptop (inserted or updated).
+    pub pushed: u64,
+    /// Rows deleted, on either side.
+    pub deleted: u64,
+    /// Cells, groups or rows that both sides had changed to different values.
+    pub conflicts: u64,
+    /// Rows held back, with the reason in `reason` and in `status`.
+    pub held: u64,
+    /// The backup taken on the server, by name; null if none was.
+    pub backup: Option<String>,
+    /// How long it took, from its start to the agreement of both sides.
+    pub duration_ms: u64,
+    /// Bytes given to the network meanwhile, encrypted and compressed.
+    pub bytes_sent: u64,
+    /// Bytes taken from the network meanwhile.
+    pub bytes_received: u64,
+    /// Requests to the server that were waited for.
+    pub round_trips: u64,
+    /// What moved, by table.
+    pub tables: Vec<TableMoves>,
+}
+
+/// What a cycle moved in one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableMoves {
+    /// The table.
+    pub table: String,
+    /// Rows that the laptop took.
+    pub pulled: u64,
+    /// Rows that the server took.
+    pub pushed: u64,
+    /// Rows deleted, on either side.
+    pub deleted: u64,
+}
+
+/// `POST /v1/sync`: what `sync-now` asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyncRequest {
+    /// Pull and merge, push nothing.
+    pub pull_only: bool,
+    /// Push without pulling: what the server has newer is left there and said.
+    pub skip_pull: bool,
+    /// Say what would move and write nothing.
+    pub dry_run: bool,
+    /// Take no backup.
+    pub no_backup: bool,
+    /// Do not read back what was written.
+    pub no_verify: bool,
+    /// Deletions beyond `max_delete` are meant.
+    pub allow_deletes: bool,
+    /// Move exactly this plan, or refuse because a side moved.
+    pub plan: Option<String>,
+    /// Answer once the cycle is queued.
+    pub no_wait: bool,
+}
+
+/// `GET /v1/check`: both sides compared live.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// Whether nothing has to move.
+    pub in_sync: bool,
+    /// When it was true.
+    pub as_of: Option<Timestamp>,
+    /// By table, what each side has that the other lacks.
+    pub tables: Vec<TableCheck>,
+    /// What the laptop holds.
+    pub local: SideCounts,
+    /// What the server holds.
+    pub server: SideCounts,
+    /// Tables that are left out or held, with the reason.
+    pub left_out: Vec<Skipped>,
+    /// One line: what to do next.
+    pub recommendation: String,
+}
+
+/// What each side has in one table that the other lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableCheck {
+    /// The table.
+    pub table: String,
+    /// Rows new or changed on the laptop.
+    pub to_push: u64,
+    /// Rows new or changed on the server.
+    pub to_pull: u64,
+    /// Rows deleted on the laptop.
+    pub deleted_local: u64,
+    /// Rows deleted on the server.
+    pub deleted_server: u64,
+    /// Changed on both to different values.
+    pub conflicts: u64,
+}
+
+/// `GET /v1/diff`: the plan that a cycle would carry out now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DiffReport {
+    /// Names exactly this plan, for `sync-now --plan`.
+    pub plan: String,
+    /// When both sides were read.
+    pub as_of: Option<Timestamp>,
+    /// The rows that would move.
+    pub moves: Vec<Move>,
+    /// The conflicts, each with the version that would win.
+    pub conflicts: Vec<ConflictRecord>,
+    /// Why a cycle would stop before it writes, if one would.
+    pub stopped: Option<String>,
+}
+
+/// One row that moves, or moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Move {
+    /// The table.
+    pub table: String,
+    /// The key's columns and values.
+    pub key: BTreeMap<String, Json>,
+    /// The side that is written to.
+    pub to: Side,
+    /// "insert", "update" or "delete".
+    pub action: String,
+    /// The columns that change, with old and new values; all of them for an insert or a delete.
+    pub columns: Vec<ColumnMove>,
+}
+
+/// One cell that changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnMove {
+    /// The column.
+    pub column: String,
+    /// Before: JSON null for NULL. Blobs, and text that is not UTF-8, are {"blob": "hex"} and {"text": "hex"}.
+    pub old: Json,
+    /// After.
+    pub new: Json,
+}
+
+/// A conflict, as recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConflictRecord {
+    /// Its number; null in a plan.
+    pub id: Option<i64>,
+    /// The cycle that met it; null in a plan.
+    pub cycle: Option<i64>,
+    /// The table.
+    pub table: String,
+    /// The key's columns and values.
+    pub key: BTreeMap<String, Json>,
+    /// Whose version won.
+    pub winner: Side,
+    /// Why.
+    pub reason: String,
+    /// The columns concerned: what the base, the laptop and the server had.
+    pub columns: Vec<ConflictColumn>,
+    /// When it was met; null in a plan.
+    pub at: Option<Timestamp>,
+}
+
+/// One column of a conflict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConflictColumn {
+    /// The column.
+    pub column: String,
+    /// As both sides last agreed; null also where there was no row.
+    pub base: Json,
+    /// As the laptop had it.
+    pub local: Json,
+    /// As the server had it.
+    pub server: Json,
+}
+
+/// `GET /v1/verify`: both sides compared by contents.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VerifyReport {
+    /// Whether every row of every synced table is the same on both sides.
+    pub equal: bool,
+    /// When both sides were read.
+    pub as_of: Option<Timestamp>,
+    /// By table.
+    pub tables: Vec<TableVerify>,
+}
+
+/// The comparison of one table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TableVerify {
+    /// The table.
+    pub table: String,
+    /// Rows on the laptop.
+    pub local_rows: u64,
+    /// Rows on the server.
+    pub server_rows: u64,
+    /// Whether all rows are the same.
+    pub equal: bool,
+    /// The rows that differ, as what would have to change on the laptop; at most 100 are listed.
+    pub differences: Vec<Move>,
+    /// How many rows differ in all.
+    pub differing: u64,
+}
+
+/// `POST /v1/pause`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PauseRequest {
+    /// For how long; null: until `resume`.
+    pub for_ms: Option<u64>,
+}
+
+/// A line of the event stream `GET /v1/events` (one JSON object a line).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// The daemon's state changed, or something that `status` tells.
+    Status(Box<Status>),
+    /// A cycle entered a phase.
+    Phase(PhaseEvent),
+    /// A cycle ended.
+    Cycle(Box<CycleSummary>),
+}
+
+/// A cycle's progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseEvent {
+    /// Which phase.
+    pub phase: Phase,
+    /// Rows or bytes done, where it can be counted.
+    pub done: Option<u64>,
+    /// Of how many.
+    pub total: Option<u64>,
+}
+
+/// The phases of a cycle, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Reaching the server.
+    Connect,
+    /// A whole database goes over: the first sync of a side that is missing.
+    Copy,
+    /// The server compares with its base and answers.
+    Pull,
+    /// The merge, and the write into the local database.
+    Merge,
+    /// The backup on the server.
+    Backup,
+    /// The write into the server's database.
+    Push,
+    /// The base moves forward, the history is written.
+    Agree,
+    /// Reading back.
+    Verify,
+}
+
+/// What every error over the socket looks like; the HTTP status goes with `code`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// For programs.
+    pub code: ErrorCode,
+    /// What was done, to what, why it failed.
+    pub error: String,
+    /// What to do, if there is something to be done.
+    pub hint: Option<String>,
+}
+
+/// Kinds of error; each has one exit code of `modsyncctl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// 400, exit 2: the request makes no sense.
+    BadRequest,
+    /// 404, exit 1: no such table, row, cycle, path.
+    NotFound,
+    /// 409, exit 4: a guard stopped it: a brake, a plan that no longer holds.
+    Attention,
+    /// 500, exit 1.
+    Failed,
+    /// 502, exit 5: the server cannot be reached.
+    Offline,
+    /// 503, exit 1: the daemon is ending.
+    Ending,
+}

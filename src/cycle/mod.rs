@@ -1,0 +1,1 @@
+//! One cycle: pull, merge, push, agree. `Pair` holds both sides; what it can do is this list.

@@ -1,0 +1,43 @@
+//! Plain data that every other room speaks of: values, rows, keys, schemas, changes, instants.
+//!
+//! Nothing here does I/O and nothing here knows of SQLite's library or of SSH.
+
+mod change;
+mod instant;
+mod schema;
+mod value;
+
+pub use change::{Delta, PartialRow, RowOp, TableDelta};
+pub use instant::Instant;
+pub use schema::{Affinity, Column, ForeignKey, Schema, Skipped, Table};
+pub use value::{Key, Real, Row, Value};
+
+/// One of the two databases of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The laptop's database.
+    Local,
+    /// The server's database.
+    Server,
+}
+
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Local => Self::Server,
+            Self::Server => Self::Local,
+        }
+    }
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Local => "local",
+            Self::Server => "server",
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! What of a database's schema the sync has to know.
+
+/// The ordinary tables of one database, and what was left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema {
+    /// The tables that can be synced, by name.
+    pub tables: Vec<Table>,
+    /// What cannot be, with the reason.
+    pub skipped: Vec<Skipped>,
+}
+
+impl Schema {
+    /// The table of that name; names compare as SQLite compares them, ASCII letters without case.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// A table or view that is left out.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Skipped {
+    /// Its name.
+    pub name: String,
+    /// Why, for people: "a view", "a virtual table", "no key …".
+    pub reason: String,
+}
+
+/// An ordinary table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// As the schema spells it.
+    pub name: String,
+    /// The stored columns, in order. Generated ones are not among them.
+    pub columns: Vec<Column>,
+    /// Indexes into `columns`: what makes a row this row on both sides. Never empty.
+    pub key: Vec<usize>,
+    /// Index of the INTEGER PRIMARY KEY column, the alias of the rowid, if there is one.
+    pub rowid: Option<usize>,
+    /// Sets of columns (indexes into `columns`) that a UNIQUE constraint or PRIMARY KEY covers, the key among them.
+    pub unique: Vec<Vec<usize>>,
+    /// Declared foreign keys.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Names of the user's triggers on this table.
+    pub triggers: Vec<String>,
+}
+
+impl Table {
+    /// The index of a column by name (ASCII letters without case).
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The key values of a full row.
+    #[must_use]
+    pub fn key_of(&self, row: &[super::Value]) -> super::Key {
+        self.key.iter().map(|&index| row[index].clone()).collect()
+    }
+
+    /// The integer id that is not the key: each side hands out its own, so it may collide and then one side yields.
+    /// `None` when the table has no INTEGER PRIMARY KEY or when that id is the key itself.
+    #[must_use]
+    pub fn surrogate(&self) -> Option<usize> {
+        self.rowid.filter(|rowid| self.key != [*rowid])
+    }
+
+    /// Whether rows are matched by nothing but an integer id that each side hands out for itself.
+    #[must_use]
+    pub fn keyed_by_rowid(&self) -> bool {
+        self.rowid.is_some_and(|rowid| self.key == [rowid])
+    }
+}
+
+/// A stored column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// As the schema spells it.
+    pub name: String,
+    /// The declared type, as the schema spells it; may be empty.
+    pub declared: String,
+    /// What SQLite makes of the declared type.
+    pub affinity: Affinity,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+}
+
+/// A column's affinity, by the rules of <https://sqlite.org/datatype3.html> §3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the five words are SQLite's own
+pub enum Affinity {
+    Text,
+    Numeric,
+    Integer,
+    Real,
+    Blob,
+}
+
+/// A declared foreign key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// Indexes into the child's `columns`.
+    pub columns: Vec<usize>,
+    /// The parent table's name, as the child spells it.
+    pub parent: String,
+    /// The parent's columns, by name, in the same order.
+    pub parent_columns: Vec<String>,
+}

@@ -1,0 +1,88 @@
+//! The seam: SQL lines in, rows out. See `docs/protocol.md` for the wire form.
+
+use std::future::Future;
+
+use crate::model::Value;
+
+/// Steps to run in order. The first error ends the script *and the session*: nothing after it runs, an open
+/// transaction is rolled back. That is what makes it safe to send a whole transaction, or a backup and the push that
+/// must not happen without it, in one request.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    steps: Vec<String>,
+}
+
+impl Script {
+    /// An empty script.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one step: either exactly one `SELECT` (whose rows become answer rows; every column must be wire-encoded
+    /// text) or any number of other statements, which must print nothing. Ends with `;`.
+    pub fn step(&mut self, sql: impl Into<String>) -> &mut Self {
+        self.steps.push(sql.into());
+        self
+    }
+
+    /// The steps, in order.
+    #[must_use]
+    pub fn steps(&self) -> &[String] {
+        &self.steps
+    }
+}
+
+/// A field of an answer row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `=`: the cell is as in the base.
+    Same,
+    /// A value.
+    Value(Value),
+}
+
+/// Takes the rows of an answer as they come, so that a large answer need not be held. An error ends the run.
+pub type Answer<'a> = dyn FnMut(Vec<Field>) -> Result<(), SqlError> + Send + 'a;
+
+/// Runs scripts against one open database.
+pub trait Sql: Send {
+    /// Runs a script: one round trip where there is a wire.
+    ///
+    /// # Errors
+    /// See [`SqlError`]. After any error the session is gone, and the caller has to open a new one.
+    fn run(&mut self, script: &Script, answer: &mut Answer<'_>) -> impl Future<Output = Result<(), SqlError>> + Send;
+}
+
+/// Why a script failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SqlError {
+    /// What kind of failure.
+    pub kind: SqlErrorKind,
+    /// The engine's own words, or ours: what was done, to what, and why it failed.
+    pub message: String,
+}
+
+/// Kinds of failure that callers treat differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqlErrorKind {
+    /// Another program holds the lock for longer than the time limit.
+    Busy,
+    /// The database or its folder cannot be written.
+    ReadOnly,
+    /// No space, or over quota.
+    Full,
+    /// The file is damaged or is no database.
+    Corrupt,
+    /// The file is not there or cannot be opened.
+    CannotOpen,
+    /// A constraint refused a write.
+    Constraint,
+    /// The connection or the engine is gone, or was silent for too long.
+    Lost,
+    /// The far end answered what no engine of ours answers, or more than was allowed.
+    Protocol,
+    /// Anything else that SQLite says.
+    Other,
+}
