@@ -281,7 +281,7 @@ pub struct Move {
 pub struct ColumnMove {
     /// The column.
     pub column: String,
-    /// Before: JSON null for NULL. Blobs, and text that is not UTF-8, are {"blob": "hex"} and {"text": "hex"}.
+    /// Before, in the form of `docs/api.md`: NULL is null; reals are numbers.
     pub old: Json,
     /// After.
     pub new: Json,

@@ -6,11 +6,13 @@ mod change;
 mod instant;
 mod schema;
 mod value;
+mod value_json;
 
 pub use change::{Delta, PartialRow, RowOp, TableDelta};
 pub use instant::Instant;
 pub use schema::{Affinity, Column, ForeignKey, Schema, Skipped, Table};
 pub use value::{Key, Real, Row, Value};
+pub use value_json::{from_hex, to_hex};
 
 /// One of the two databases of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
