@@ -1,1 +1,94 @@
-//! One cycle: pull, merge, push, agree. `Pair` holds both sides; what it can do is this list.
+//! One cycle from top to bottom, and the list of what a pair of databases can do.
+
+use std::future::Future;
+
+use crate::control::types::{
+    CheckReport, CycleSummary, DiffReport, ErrorCode, PhaseEvent, SideCounts, SyncRequest, VerifyReport,
+};
+
+/// Takes phases as they happen.
+pub type Progress<'a> = dyn Fn(PhaseEvent) + Send + Sync + 'a;
+
+/// What the daemon asks of a pair of databases. [`Pair`] is the real one; tests of the daemon have a scripted one.
+pub trait Syncer: Send + 'static {
+    /// Whether the laptop's database changed since the last look or cycle, other than by modsync itself. No network.
+    fn look_local(&mut self) -> impl Future<Output = Result<bool, CycleError>> + Send;
+
+    /// Whether the server's database changed since the last look or cycle, other than by modsync itself.
+    /// One round trip on an open session; connects first when there is none.
+    fn look_server(&mut self) -> impl Future<Output = Result<bool, CycleError>> + Send;
+
+    /// Runs one cycle. A cycle that a brake stopped, or that holds rows, is an `Ok` whose outcome says so.
+    fn sync(
+        &mut self,
+        request: &SyncRequest,
+        trigger: Trigger,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<CycleSummary, CycleError>> + Send;
+
+    /// Compares both sides with the base, live; writes nothing.
+    fn check(&mut self) -> impl Future<Output = Result<CheckReport, CycleError>> + Send;
+
+    /// The plan that a cycle would carry out now, of one table or one row if asked; writes nothing.
+    fn diff(
+        &mut self,
+        table: Option<&str>,
+        key: Option<&str>,
+    ) -> impl Future<Output = Result<DiffReport, CycleError>> + Send;
+
+    /// Compares both sides by contents; writes nothing.
+    fn verify(&mut self) -> impl Future<Output = Result<VerifyReport, CycleError>> + Send;
+
+    /// What the laptop holds. No network.
+    fn count_local(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;
+
+    /// What the server holds: one round trip.
+    fn count_server(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;
+
+    /// Closes the connection to the server, if there is one; the next call that needs it opens a new one.
+    fn disconnect(&mut self);
+
+    /// The program at the far end of the open session ("sqlite3 3.40.1"), if there is one.
+    fn engine(&self) -> Option<String>;
+}
+
+/// What started a cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the words speak for themselves
+pub enum Trigger {
+    Start,
+    Watch,
+    Poll,
+    Schedule,
+    Wake,
+    Reload,
+    SyncNow,
+}
+
+impl Trigger {
+    /// As `CycleSummary::trigger` has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Watch => "watch",
+            Self::Poll => "poll",
+            Self::Schedule => "schedule",
+            Self::Wake => "wake",
+            Self::Reload => "reload",
+            Self::SyncNow => "sync-now",
+        }
+    }
+}
+
+/// Why something could not be done with the pair. Ends one cycle, never the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CycleError {
+    /// What kind of failure: `Offline` is tried again with growing pauses, `Attention` waits for a person.
+    pub code: ErrorCode,
+    /// What was done, to what, and why it failed.
+    pub message: String,
+    /// What to do, if there is something to be done.
+    pub hint: Option<String>,
+}
