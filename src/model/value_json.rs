@@ -109,7 +109,14 @@ mod tests {
 
     #[test]
     fn damaged_digits_are_refused() {
-        for json in [r#"{"blob":"0"}"#, r#"{"blob":"0g"}"#, r#"{"real":"x"}"#, "1.5", "[]", "true"] {
+        for json in [
+            r#"{"blob":"0"}"#,
+            r#"{"blob":"0g"}"#,
+            r#"{"real":"x"}"#,
+            "1.5",
+            "[]",
+            "true",
+        ] {
             assert!(serde_json::from_str::<Value>(json).is_err(), "{json}");
         }
     }
