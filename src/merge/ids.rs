@@ -1,0 +1,252 @@
+//! Integer ids that both sides handed out. The server's id always stands; the laptop's row, which no one else has
+//! seen yet, takes another one, and the laptop's changed rows that refer to it follow.
+
+use std::collections::{HashMap, HashSet};
+
+use super::work::{Entry, Work};
+use crate::model::{ForeignKey, Row, Side, Table, Value};
+
+/// Gives every laptop row the id that it will have on both sides, and rewrites the references to those that moved.
+pub(super) fn give_way(tables: &mut [Work<'_>]) {
+    let mut ids = Ids {
+        rewritten: vec![HashMap::new(); tables.len()],
+        taken: vec![None; tables.len()],
+        references: None,
+        moved: HashSet::new(),
+        tables,
+    };
+    for table in parents_first(ids.tables) {
+        ids.settle_table(table);
+    }
+    let rewritten = ids.rewritten;
+    for (work, rows) in tables.iter_mut().zip(rewritten) {
+        work.place(rows);
+    }
+}
+
+/// A laptop row: a table of the input, and the entry where the row was at first.
+type Place = (usize, usize);
+
+/// A laptop row that refers to another one: where it is, and which of its table's foreign keys does.
+type Reference = (Place, usize);
+
+struct Ids<'t, 'a> {
+    tables: &'t mut [Work<'a>],
+    /// By table, the laptop's rows that got another id or follow one. Their keys may be others, too; they go to
+    /// their new places all at once, since rows may swap ids.
+    rewritten: Vec<HashMap<usize, Row>>,
+    /// For each table whose turn has come, the ids that rows of the server keep.
+    taken: Vec<Option<HashSet<i64>>>,
+    /// By table and id: who refers to it. Made when the first row moves: most cycles move none.
+    references: Option<HashMap<(usize, i64), Vec<Reference>>>,
+    /// Rows that got another id. A row moves once, so references in a circle come to an end.
+    moved: HashSet<Place>,
+}
+
+impl Ids<'_, '_> {
+    /// Settles the ids of one table, whose parents are settled.
+    fn settle_table(&mut self, table: usize) {
+        let work = &self.tables[table];
+        let Some(id) = work.table.rowid else { return };
+        self.taken[table] = Some(ids_of_server(&work.entries, id));
+        for entry in 0..work.entries.len() {
+            self.settle((table, entry));
+        }
+    }
+
+    /// Moves one row if it has to, then those that followed it and whose turn had come before.
+    fn settle(&mut self, place: Place) {
+        let mut waiting = vec![place];
+        while let Some(place) = waiting.pop() {
+            if let Some((old, new)) = self.move_row(place) {
+                for child in self.follow(place.0, &old, &new) {
+                    if self.taken[child.0].is_some() {
+                        waiting.push(child);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives a row its final id. The row as the laptop has it and as it is then, if that is another id.
+    fn move_row(&mut self, place: Place) -> Option<(Row, Row)> {
+        let column = self.tables[place.0].table.rowid?;
+        let wanted = self.wanted(place, column)?;
+        if !self.moved.insert(place) {
+            return None;
+        }
+        let id = match wanted {
+            Wanted::Servers(id) => id,
+            Wanted::Fresh => Value::Integer(self.tables[place.0].fresh_id()?),
+        };
+        let old = self.tables[place.0].entries[place.1].local.clone()?;
+        let mut new = self.current(place)?.clone();
+        *new.get_mut(column)? = id;
+        self.rewritten[place.0].insert(place.1, new.clone());
+        Some((old, new))
+    }
+
+    /// Which other id a row has to take, if any.
+    fn wanted(&self, place: Place, column: usize) -> Option<Wanted> {
+        let work = &self.tables[place.0];
+        let local = self.current(place)?;
+        let pair = if self.rewritten[place.0].contains_key(&place.1) {
+            work.find(&work.table.key_of(local)).map(|index| &work.entries[index])
+        } else {
+            work.entries.get(place.1)
+        };
+        let (base, server) = pair.map_or((None, None), |pair| (pair.base.as_ref(), pair.server.as_ref()));
+        if work.table.keyed_by_rowid() {
+            let two_rows = base.is_none() && !is_one_row(work, local, server?);
+            return two_rows.then_some(Wanted::Fresh);
+        }
+        match server {
+            Some(server) if server.get(column) == local.get(column) => None,
+            Some(server) => server.get(column).cloned().map(Wanted::Servers),
+            // Deleted on the server, untouched here: it goes, and needs no id.
+            None if base == Some(local) => None,
+            None => {
+                let id = local.get(column)?.as_integer()?;
+                self.taken[place.0].as_ref()?.contains(&id).then_some(Wanted::Fresh)
+            }
+        }
+    }
+
+    /// A laptop row as far as it is rewritten.
+    fn current(&self, place: Place) -> Option<&Row> {
+        let rewritten = self.rewritten[place.0].get(&place.1);
+        rewritten.or_else(|| self.tables[place.0].entries.get(place.1)?.local.as_ref())
+    }
+
+    /// Rewrites the references to a row that moved; says which rows follow.
+    fn follow(&mut self, parent: usize, old: &Row, new: &Row) -> Vec<Place> {
+        let table = self.tables[parent].table;
+        let Some(id) = table.rowid.and_then(|id| old.get(id)?.as_integer()) else {
+            return Vec::new();
+        };
+        let all = self.references.get_or_insert_with(|| references(self.tables));
+        let children = all.remove(&(parent, id)).unwrap_or_default();
+        let mut followers = Vec::with_capacity(children.len());
+        for (place, foreign_key) in children {
+            let Some(foreign_key) = self.tables[place.0].table.foreign_keys.get(foreign_key) else {
+                continue;
+            };
+            let Some(row) = self
+                .current(place)
+                .and_then(|row| repoint(row, foreign_key, table, old, new))
+            else {
+                continue;
+            };
+            self.rewritten[place.0].insert(place.1, row);
+            followers.push(place);
+        }
+        followers
+    }
+}
+
+/// The id that a laptop row has to take.
+enum Wanted {
+    Servers(Value),
+    Fresh,
+}
+
+/// Whether two rows without a base, under one integer id and with no other key, are the same row.
+///
+/// When the base is only lost, they may be one row that one side edited: they count as one if all foreign keys agree
+/// and at least half of the other cells do.
+fn is_one_row(work: &Work<'_>, local: &Row, server: &Row) -> bool {
+    let equal = |column: &usize| local.get(*column) == server.get(*column);
+    if local == server {
+        return true;
+    }
+    let cells: Vec<usize> = (0..work.table.columns.len())
+        .filter(|column| !work.table.key.contains(column))
+        .collect();
+    let same = cells.iter().filter(|column| equal(column)).count();
+    work.first
+        && work
+            .table
+            .foreign_keys
+            .iter()
+            .flat_map(|key| &key.columns)
+            .all(|column| equal(column))
+        && same * 2 >= cells.len()
+}
+
+/// The ids that rows of the server hold and keep. A row that the laptop deleted and the server left alone goes, and
+/// may leave its id to the laptop's row that took its place.
+fn ids_of_server(entries: &[Entry], column: usize) -> HashSet<i64> {
+    let stays = |entry: &&Entry| entry.local.is_some() || entry.server != entry.base;
+    let rows = entries.iter().filter(stays).filter_map(|entry| entry.server.as_ref());
+    rows.filter_map(|row| row.get(column)?.as_integer()).collect()
+}
+
+/// The row with a foreign key that pointed to `old` pointing to `new`; `None` if it did not point there.
+fn repoint(row: &Row, foreign_key: &ForeignKey, parent: &Table, old: &Row, new: &Row) -> Option<Row> {
+    let mut row = row.clone();
+    for (&column, name) in foreign_key.columns.iter().zip(&foreign_key.parent_columns) {
+        let target = parent.column(name)?;
+        if row.get(column) != old.get(target) {
+            return None;
+        }
+        row.get_mut(column)?.clone_from(new.get(target)?);
+    }
+    Some(row)
+}
+
+/// By table and id: the laptop's changed rows whose foreign keys refer to that id.
+fn references(tables: &[Work<'_>]) -> HashMap<(usize, i64), Vec<Reference>> {
+    let mut found: HashMap<(usize, i64), Vec<Reference>> = HashMap::new();
+    for (table, work) in tables.iter().enumerate() {
+        for (number, foreign_key) in work.table.foreign_keys.iter().enumerate() {
+            let Some((parent, column)) = column_of_id(tables, foreign_key) else {
+                continue;
+            };
+            for (index, entry) in work.entries.iter().enumerate() {
+                let row = entry.local.as_ref().filter(|_| entry.changed_on(Side::Local));
+                if let Some(id) = row.and_then(|row| row.get(column)?.as_integer()) {
+                    found.entry((parent, id)).or_default().push(((table, index), number));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The table that a foreign key refers to, and the child's column that holds the parent's integer id, if one does.
+fn column_of_id(tables: &[Work<'_>], foreign_key: &ForeignKey) -> Option<(usize, usize)> {
+    let parent = index_of(tables, &foreign_key.parent)?;
+    let table = tables[parent].table;
+    let mut columns = foreign_key.columns.iter().zip(&foreign_key.parent_columns);
+    let (&column, _) = columns.find(|(_, name)| table.rowid.is_some() && table.column(name) == table.rowid)?;
+    Some((parent, column))
+}
+
+/// The table of that name among those that merge.
+pub(super) fn index_of(tables: &[Work<'_>], name: &str) -> Option<usize> {
+    tables
+        .iter()
+        .position(|work| work.table.name.eq_ignore_ascii_case(name))
+}
+
+/// The tables, each after those that it refers to; in the order of the input where that leaves a choice, and where
+/// references go in a circle.
+fn parents_first(tables: &[Work<'_>]) -> Vec<usize> {
+    fn visit(tables: &[Work<'_>], table: usize, seen: &mut [bool], order: &mut Vec<usize>) {
+        if std::mem::replace(&mut seen[table], true) {
+            return;
+        }
+        for foreign_key in &tables[table].table.foreign_keys {
+            if let Some(parent) = index_of(tables, &foreign_key.parent) {
+                visit(tables, parent, seen, order);
+            }
+        }
+        order.push(table);
+    }
+    let mut order = Vec::with_capacity(tables.len());
+    let mut seen = vec![false; tables.len()];
+    for table in 0..tables.len() {
+        visit(tables, table, &mut seen, &mut order);
+    }
+    order
+}

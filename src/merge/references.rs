@@ -1,0 +1,125 @@
+//! A row that one side deleted stays while the other side's changed rows refer to it.
+
+use std::collections::HashMap;
+
+use super::Reason;
+use super::ids::index_of;
+use super::work::{Outcome, Work, pick, pick_not_null};
+use crate::model::{Side, Value};
+
+/// A declared foreign key between two tables of the input.
+struct Link {
+    child: usize,
+    columns: Vec<usize>,
+    parent: usize,
+    parent_columns: Vec<usize>,
+    /// The parent's rows that are about to be deleted, by the values that the child refers to.
+    deleted: HashMap<Vec<Value>, usize>,
+}
+
+/// Keeps the rows that are about to be deleted on one side and that the other side's changed rows refer to, and the
+/// rows that these refer to, and so on.
+pub(super) fn keep_referenced(tables: &mut [Work<'_>]) {
+    let links = links(tables);
+    let mut waiting: Vec<(usize, usize)> = Vec::new();
+    for link in &links {
+        for index in 0..tables[link.child].entries.len() {
+            keep_parent(tables, link, index, false, &mut waiting);
+        }
+    }
+    while let Some((table, index)) = waiting.pop() {
+        for link in links.iter().filter(|link| link.child == table) {
+            keep_parent(tables, link, index, true, &mut waiting);
+        }
+    }
+}
+
+/// Keeps the row that one child refers to, if it is about to be deleted and the side that has it changed the child
+/// (or the child itself was kept for this reason).
+fn keep_parent(
+    tables: &mut [Work<'_>],
+    link: &Link,
+    child: usize,
+    child_was_kept: bool,
+    kept: &mut Vec<(usize, usize)>,
+) {
+    let entry = &tables[link.child].entries[child];
+    let Some(values) = entry.agreed().and_then(|row| pick_not_null(row, &link.columns)) else {
+        return;
+    };
+    let Some(&parent) = link.deleted.get(&values) else {
+        return;
+    };
+    let holder = if tables[link.parent].entries[parent].local.is_some() {
+        Side::Local
+    } else {
+        Side::Server
+    };
+    if !child_was_kept && !entry.changed_on(holder) {
+        return;
+    }
+    let work = &mut tables[link.parent];
+    let row = &mut work.entries[parent];
+    if !matches!(row.outcome, Outcome::Absent) {
+        return; // kept already
+    }
+    row.outcome = match holder {
+        Side::Local => Outcome::Local,
+        Side::Server => Outcome::Server,
+    };
+    let columns = (0..work.table.columns.len()).collect();
+    let conflict = row.conflict(columns, holder, Reason::StillReferenced);
+    work.conflicts.push(conflict);
+    kept.push((link.parent, parent));
+}
+
+/// The foreign keys whose parents lose rows.
+fn links(tables: &[Work<'_>]) -> Vec<Link> {
+    let mut links = Vec::new();
+    for (child, work) in tables.iter().enumerate() {
+        for foreign_key in &work.table.foreign_keys {
+            let Some(parent) = index_of(tables, &foreign_key.parent) else {
+                continue;
+            };
+            let names = foreign_key.parent_columns.iter();
+            let Some(parent_columns) = names
+                .map(|name| tables[parent].table.column(name))
+                .collect::<Option<Vec<_>>>()
+            else {
+                continue;
+            };
+            let deleted = deleted_rows(&tables[parent], &parent_columns);
+            if !deleted.is_empty() {
+                let columns = foreign_key.columns.clone();
+                links.push(Link {
+                    child,
+                    columns,
+                    parent,
+                    parent_columns,
+                    deleted,
+                });
+            }
+        }
+    }
+    for link in &mut links {
+        // Another row may have taken the place of the deleted one; then nothing refers into the void.
+        for row in tables[link.parent].entries.iter().filter_map(|entry| entry.agreed()) {
+            link.deleted.remove(&pick(row, &link.parent_columns));
+        }
+    }
+    links.retain(|link| !link.deleted.is_empty());
+    links
+}
+
+/// Rows that one side still has and that are about to be deleted there, by the values of some columns.
+fn deleted_rows(work: &Work<'_>, columns: &[usize]) -> HashMap<Vec<Value>, usize> {
+    let mut rows = HashMap::new();
+    for (index, entry) in work.entries.iter().enumerate() {
+        if let (Outcome::Absent, Some(row)) = (&entry.outcome, entry.local.as_ref().or(entry.server.as_ref())) {
+            if let Some(values) = pick_not_null(row, columns) {
+                rows.insert(values, index);
+            }
+        }
+    }
+    rows
+}

@@ -1,0 +1,145 @@
+//! No two rows may end up with one unique value. Where merged rows would, the server's row stands and the laptop's
+//! row yields; what it yields is in the conflict record.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::Reason;
+use super::work::{Entry, Outcome, Work, pick_not_null};
+use crate::model::{Row, Side, Value};
+
+/// Makes the rows of a table keep each set of unique columns apart.
+///
+/// A row whose unique values are the server's never yields: the server holds them side by side already. Any other
+/// row yields to it, or to the one before it in the order of the keys, and then has the server's values as well. So
+/// each row yields at most once.
+pub(super) fn separate(work: &mut Work<'_>) {
+    let sets = sets(work);
+    if sets.is_empty() {
+        return;
+    }
+    let (newcomers, settlers): (Vec<usize>, Vec<usize>) = (0..work.entries.len())
+        .filter(|&index| work.entries[index].agreed().is_some())
+        .partition(|&index| is_newcomer(&work.entries[index], &sets));
+    if newcomers.is_empty() {
+        return;
+    }
+    let mut claims = Claims::default();
+    for index in settlers {
+        claims.claim(index, &work.entries[index], &sets);
+    }
+    let mut waiting = VecDeque::from(newcomers);
+    while let Some(index) = waiting.pop_front() {
+        match claims.holder(index, &work.entries[index], &sets) {
+            None => claims.claim(index, &work.entries[index], &sets),
+            Some((holder, set)) => {
+                // A row that has yielded stands; then it is the other one that has not yet.
+                let yielding = if is_newcomer(&work.entries[index], &sets) {
+                    index
+                } else {
+                    holder
+                };
+                claims.release(yielding, &work.entries[yielding], &sets);
+                give_up(work, yielding, set, &sets);
+                if yielding != index {
+                    waiting.push_front(index);
+                }
+                waiting.push_back(yielding);
+            }
+        }
+    }
+}
+
+/// The sets of unique columns other than the key.
+fn sets(work: &Work<'_>) -> Vec<Vec<usize>> {
+    let key = &work.table.key;
+    let distinct_by_key = |set: &[usize]| key.iter().all(|column| set.contains(column));
+    work.table
+        .unique
+        .iter()
+        .filter(|set| !distinct_by_key(set))
+        .cloned()
+        .collect()
+}
+
+/// Whether the row brings unique values to the server that it does not have there.
+fn is_newcomer(entry: &Entry, sets: &[Vec<usize>]) -> bool {
+    let Some(agreed) = entry.agreed() else { return false };
+    let cell = |column: usize| entry.server.as_ref().and_then(|row| row.get(column));
+    sets.iter().flatten().any(|&column| agreed.get(column) != cell(column))
+}
+
+/// Which row holds which unique values.
+#[derive(Default)]
+struct Claims(HashMap<(usize, Vec<Value>), usize>);
+
+impl Claims {
+    fn claim(&mut self, index: usize, entry: &Entry, sets: &[Vec<usize>]) {
+        for claim in values(entry, sets) {
+            self.0.insert(claim, index);
+        }
+    }
+
+    fn release(&mut self, index: usize, entry: &Entry, sets: &[Vec<usize>]) {
+        for claim in values(entry, sets) {
+            if self.0.get(&claim) == Some(&index) {
+                self.0.remove(&claim);
+            }
+        }
+    }
+
+    /// Another row that holds one of this row's unique values, and the number of that set of columns.
+    fn holder(&self, index: usize, entry: &Entry, sets: &[Vec<usize>]) -> Option<(usize, usize)> {
+        let mut held = values(entry, sets).filter_map(|claim| Some((*self.0.get(&claim)?, claim.0)));
+        held.find(|(holder, _)| *holder != index)
+    }
+}
+
+/// The unique values of a row, each with the number of its set. A set with a NULL in it collides with nothing.
+fn values<'e>(entry: &'e Entry, sets: &'e [Vec<usize>]) -> impl Iterator<Item = (usize, Vec<Value>)> + 'e {
+    let row = entry.agreed();
+    let sets = sets.iter().enumerate();
+    sets.filter_map(move |(number, set)| Some((number, pick_not_null(row?, set)?)))
+}
+
+/// Takes the server's unique values instead of the laptop's; a row that the server does not have goes.
+fn give_up(work: &mut Work<'_>, index: usize, set: usize, sets: &[Vec<usize>]) {
+    let id = work.table.surrogate();
+    let is_id = id.is_some_and(|id| sets.get(set).is_some_and(|set| set == &[id]));
+    let fresh = if is_id && work.entries[index].server.is_none() {
+        work.fresh_id()
+    } else {
+        None
+    };
+    let entry = &mut work.entries[index];
+    let Some(row) = entry.agreed() else { return };
+    if let (Some(id), Some(fresh)) = (id, fresh) {
+        let mut row = row.clone();
+        row[id] = Value::Integer(fresh);
+        entry.outcome = Outcome::Mixed(row);
+        return;
+    }
+    let (columns, outcome) = match &entry.server {
+        Some(server) => with_unique_of(row, server, sets),
+        None => ((0..row.len()).collect(), Outcome::Absent),
+    };
+    entry.outcome = outcome;
+    let conflict = entry.conflict(columns, Side::Server, Reason::UniqueTaken);
+    work.conflicts.push(conflict);
+}
+
+/// The row with the unique values of another one, and the columns that change by it.
+fn with_unique_of(row: &Row, other: &Row, sets: &[Vec<usize>]) -> (Vec<usize>, Outcome) {
+    let mut columns: Vec<usize> = sets
+        .iter()
+        .flatten()
+        .copied()
+        .filter(|&column| row.get(column) != other.get(column))
+        .collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let mut row = row.clone();
+    for &column in &columns {
+        row[column].clone_from(&other[column]);
+    }
+    (columns, Outcome::Mixed(row))
+}
