@@ -33,3 +33,8 @@ pub struct SshTarget {
     /// A command whose first output line is the passphrase of an identity file. Always `None` for a jump host.
     pub passphrase_command: Option<String>,
 }
+
+/// Whether a list of jump hosts can be read.
+pub(super) fn check_jumps(_jumps: &str) -> Result<(), String> {
+    Ok(())
+}
