@@ -1,4 +1,27 @@
 //! The configuration: what the user wrote, layered with the environment and the flags, checked and with defaults.
+//!
+//! [`load`] reads in four steps: [`Places`] says which file, the layers gather what was written by dotted key and
+//! remember where, the reader takes each known key with its default and bounds, and what is left over is a mistake.
+//! Every mistake is reported, not only the first. [`rules_for`] turns what was said about a table, and the built-in
+//! preset, into merge rules; [`ssh_config`] turns `[remote]` and the user's ssh_config into a host to connect to.
+
+mod build;
+mod environment;
+mod layers;
+mod load;
+mod mistake;
+mod places;
+mod quantity;
+mod reader;
+pub mod ssh_config;
+mod tables;
+mod values;
+
+pub use environment::Environment;
+pub use load::{LoadOptions, Loaded, default_socket, find_socket, load, load_noting};
+pub use mistake::{ConfigErrors, Mistake, Origin};
+pub use places::Places;
+pub use quantity::{format_duration, parse_duration};
 
 use std::path::PathBuf;
 use std::time::Duration;
