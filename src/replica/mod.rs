@@ -3,6 +3,9 @@
 //! All SQL is made here, and the same text runs on the laptop and on the server. The two sides differ only in the
 //! [`Sql`] that carries it: a connection in this process, or an engine at the far end of an SSH channel.
 
+pub mod engine;
 mod sql;
+pub mod sqlite;
+pub mod wire;
 
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
