@@ -4,10 +4,12 @@
 //! [`Sql`] that carries it: a connection in this process, or an engine at the far end of an SSH channel.
 
 mod answer;
+pub mod engine;
 mod names;
 mod push;
 mod schema;
 mod sql;
+pub mod sqlite;
 mod statements;
 pub mod wire;
 
