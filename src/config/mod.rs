@@ -1,5 +1,7 @@
 //! The configuration: what the user wrote, layered with the environment and the flags, checked and with defaults.
 
+pub mod ssh_config;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
