@@ -1,5 +1,14 @@
 //! The way to the server: connection, authentication, known hosts, the SQL session and its engines, SFTP.
 
+mod auth;
+mod connection;
+mod fault;
+mod handshake;
+mod host_check;
+pub mod known_hosts;
+mod line;
+mod process;
 mod transport;
 
+pub use connection::{ConnectOptions, Connection, scan_host_key};
 pub use transport::{Process, Traffic, Transport, TransportError, TransportErrorKind};

@@ -1,0 +1,5 @@
+//! What the integration tests share. Each test file uses a part of it.
+#![allow(dead_code)]
+
+pub mod proxy;
+pub mod sshd;
