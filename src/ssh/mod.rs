@@ -1,7 +1,16 @@
 //! The way to the server: connection, authentication, known hosts, the SQL session and its engines, SFTP.
 
+mod auth;
+mod connection;
+mod fault;
+mod handshake;
+mod host_check;
+pub mod known_hosts;
+mod line;
+mod process;
 mod session;
 mod transport;
 
+pub use connection::{ConnectOptions, Connection, scan_host_key};
 pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions};
 pub use transport::{Process, Traffic, Transport, TransportError, TransportErrorKind};

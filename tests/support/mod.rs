@@ -1,3 +1,6 @@
-//! What the integration tests share.
+//! What the integration tests share. Each test file uses a part of it.
+#![allow(dead_code)]
 
 pub mod local_transport;
+pub mod proxy;
+pub mod sshd;
