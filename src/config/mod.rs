@@ -23,8 +23,6 @@ pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use places::Places;
 pub use quantity::{format_duration, parse_duration};
 
-pub mod ssh_config;
-
 use std::path::PathBuf;
 use std::time::Duration;
 

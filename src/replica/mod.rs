@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod engine;
+mod local_sql;
 mod names;
 mod push;
 mod schema;
@@ -13,6 +14,7 @@ pub mod sqlite;
 mod statements;
 pub mod wire;
 
+pub use local_sql::LocalSql;
 pub use push::{Advance, Push, Pushed};
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
 
