@@ -11,8 +11,10 @@ mod layers;
 mod load;
 mod mistake;
 mod places;
+mod preset;
 mod quantity;
 mod reader;
+mod rules;
 pub mod ssh_config;
 mod tables;
 mod values;
@@ -22,6 +24,7 @@ pub use load::{LoadOptions, Loaded, default_socket, find_socket, load, load_noti
 pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use places::Places;
 pub use quantity::{format_duration, parse_duration};
+pub use rules::{TableSetup, rules_for, unmatched_tables};
 
 use std::path::PathBuf;
 use std::time::Duration;
