@@ -6,6 +6,7 @@
 //! preset, into merge rules; [`ssh_config`] turns `[remote]` and the user's ssh_config into a host to connect to.
 
 mod build;
+mod check;
 mod environment;
 mod layers;
 mod load;
@@ -19,6 +20,7 @@ pub mod ssh_config;
 mod tables;
 mod values;
 
+pub use check::check;
 pub use environment::Environment;
 pub use load::{LoadOptions, Loaded, default_socket, find_socket, load, load_noting};
 pub use mistake::{ConfigErrors, Mistake, Origin};
@@ -80,7 +82,8 @@ pub struct Remote {
     pub engine: EngineChoice,
     /// Zone of the naive times that the site writes. Default UTC.
     pub timezone: TimeZone,
-    /// The file of known host keys. `None`: what ~/.ssh/config says, else ~/.ssh/known_hosts and the system's.
+    /// The file of the user's known host keys. `None`: what ~/.ssh/config says, else ~/.ssh/known_hosts. The system's
+    /// count either way.
     pub known_hosts: Option<PathBuf>,
     /// A command whose first output line is the password. Run by `sh -c`, never logged.
     pub password_command: Option<String>,
