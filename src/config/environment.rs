@@ -54,6 +54,17 @@ impl Environment {
         &self.home
     }
 
+    /// The local user's name, as `USER` or `LOGNAME` has it; where a service manager sets neither, the home folder's.
+    #[must_use]
+    pub fn login_user(&self) -> String {
+        let home = || self.home.file_name().and_then(|name| name.to_str());
+        self.get("USER")
+            .or_else(|| self.get("LOGNAME"))
+            .or_else(home)
+            .unwrap_or("root")
+            .to_owned()
+    }
+
     /// A folder that a variable of the XDG specification names; relative ones have to be ignored.
     pub(super) fn folder(&self, name: &str) -> Option<PathBuf> {
         self.get(name).map(PathBuf::from).filter(|path| path.is_absolute())

@@ -6,22 +6,27 @@
 //! preset, into merge rules; [`ssh_config`] turns `[remote]` and the user's ssh_config into a host to connect to.
 
 mod build;
+mod check;
 mod environment;
 mod layers;
 mod load;
 mod mistake;
 mod places;
+mod preset;
 mod quantity;
 mod reader;
+mod rules;
 pub mod ssh_config;
 mod tables;
 mod values;
 
+pub use check::check;
 pub use environment::Environment;
 pub use load::{LoadOptions, Loaded, default_socket, find_socket, load, load_noting};
 pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use places::Places;
 pub use quantity::{format_duration, parse_duration};
+pub use rules::{TableSetup, rules_for, unmatched_tables};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,7 +82,8 @@ pub struct Remote {
     pub engine: EngineChoice,
     /// Zone of the naive times that the site writes. Default UTC.
     pub timezone: TimeZone,
-    /// The file of known host keys. `None`: what ~/.ssh/config says, else ~/.ssh/known_hosts and the system's.
+    /// The file of the user's known host keys. `None`: what ~/.ssh/config says, else ~/.ssh/known_hosts. The system's
+    /// count either way.
     pub known_hosts: Option<PathBuf>,
     /// A command whose first output line is the password. Run by `sh -c`, never logged.
     pub password_command: Option<String>,

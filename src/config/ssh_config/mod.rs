@@ -1,7 +1,21 @@
 //! From `[remote]` and the user's ssh_config to everything that a connection needs.
+//!
+//! What modsync's own configuration says wins over ssh_config, which wins over OpenSSH's defaults. The files are read
+//! here and not by a library, because a block that does not concern the host must not: each reading is held against
+//! `ssh -G` of the real client in the tests. Read are `Host`, `Match` (all, host, originalhost, user, localuser),
+//! `Include`, `HostName`, `User`, `Port`, `IdentityFile`, `IdentitiesOnly`, `IdentityAgent`, `ProxyJump`,
+//! `UserKnownHostsFile`, `GlobalKnownHostsFile` and `HostKeyAlias`. `ProxyCommand` is refused where it counts.
+
+mod jump;
+mod lines;
+mod resolve;
+mod settings;
+mod tokens;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use resolve::{resolve, resolve_noting};
 
 /// Where and how to log in: one host, and the hosts on the way to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +44,24 @@ pub struct SshTarget {
     pub connect_timeout: Duration,
     /// A command whose first output line is the password. Always `None` for a jump host.
     pub password_command: Option<String>,
-    /// A command whose first output line is the passphrase of an identity file. Always `None` for a jump host.
+    /// A command whose first output line is the passphrase of `remote.identity_file`; also for a jump host that is
+    /// offered that file.
     pub passphrase_command: Option<String>,
 }
 
-/// Whether a list of jump hosts can be read.
-pub(super) fn check_jumps(_jumps: &str) -> Result<(), String> {
-    Ok(())
+/// Why ssh_config could not be followed: the file, the line, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SshConfigError {
+    /// For people.
+    pub message: String,
+}
+
+fn fail<T>(message: String) -> Result<T, SshConfigError> {
+    Err(SshConfigError { message })
+}
+
+/// Says what is wrong with a list of jump hosts, if something is.
+pub(super) fn check_jumps(list: &str) -> Result<(), String> {
+    jump::parse(list).map(|_| ())
 }
