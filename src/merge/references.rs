@@ -115,10 +115,10 @@ fn links(tables: &[Work<'_>]) -> Vec<Link> {
 fn deleted_rows(work: &Work<'_>, columns: &[usize]) -> HashMap<Vec<Value>, usize> {
     let mut rows = HashMap::new();
     for (index, entry) in work.entries.iter().enumerate() {
-        if let (Outcome::Absent, Some(row)) = (&entry.outcome, entry.local.as_ref().or(entry.server.as_ref())) {
-            if let Some(values) = pick_not_null(row, columns) {
-                rows.insert(values, index);
-            }
+        let row = entry.local.as_ref().or(entry.server.as_ref());
+        let deleted = row.filter(|_| matches!(entry.outcome, Outcome::Absent));
+        if let Some(values) = deleted.and_then(|row| pick_not_null(row, columns)) {
+            rows.insert(values, index);
         }
     }
     rows

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::Reason;
 use super::work::{Entry, Outcome, Work, pick_not_null};
-use crate::model::{Row, Side, Value};
+use crate::model::{Row, Side, Table, Value};
 
 /// Makes the rows of a table keep each set of unique columns apart.
 ///
@@ -13,7 +13,7 @@ use crate::model::{Row, Side, Value};
 /// row yields to it, or to the one before it in the order of the keys, and then has the server's values as well. So
 /// each row yields at most once.
 pub(super) fn separate(work: &mut Work<'_>) {
-    let sets = sets(work);
+    let sets = sets(work.table);
     if sets.is_empty() {
         return;
     }
@@ -49,11 +49,10 @@ pub(super) fn separate(work: &mut Work<'_>) {
     }
 }
 
-/// The sets of unique columns other than the key.
-fn sets(work: &Work<'_>) -> Vec<Vec<usize>> {
-    let key = &work.table.key;
-    let distinct_by_key = |set: &[usize]| key.iter().all(|column| set.contains(column));
-    work.table
+/// The sets of unique columns that the key does not already keep apart.
+pub(super) fn sets(table: &Table) -> Vec<Vec<usize>> {
+    let distinct_by_key = |set: &[usize]| table.key.iter().all(|column| set.contains(column));
+    table
         .unique
         .iter()
         .filter(|set| !distinct_by_key(set))
@@ -74,13 +73,13 @@ struct Claims(HashMap<(usize, Vec<Value>), usize>);
 
 impl Claims {
     fn claim(&mut self, index: usize, entry: &Entry, sets: &[Vec<usize>]) {
-        for claim in values(entry, sets) {
+        for claim in entry.agreed().into_iter().flat_map(|row| values(row, sets)) {
             self.0.insert(claim, index);
         }
     }
 
     fn release(&mut self, index: usize, entry: &Entry, sets: &[Vec<usize>]) {
-        for claim in values(entry, sets) {
+        for claim in entry.agreed().into_iter().flat_map(|row| values(row, sets)) {
             if self.0.get(&claim) == Some(&index) {
                 self.0.remove(&claim);
             }
@@ -89,16 +88,15 @@ impl Claims {
 
     /// Another row that holds one of this row's unique values, and the number of that set of columns.
     fn holder(&self, index: usize, entry: &Entry, sets: &[Vec<usize>]) -> Option<(usize, usize)> {
-        let mut held = values(entry, sets).filter_map(|claim| Some((*self.0.get(&claim)?, claim.0)));
+        let mut held = values(entry.agreed()?, sets).filter_map(|claim| Some((*self.0.get(&claim)?, claim.0)));
         held.find(|(holder, _)| *holder != index)
     }
 }
 
 /// The unique values of a row, each with the number of its set. A set with a NULL in it collides with nothing.
-fn values<'e>(entry: &'e Entry, sets: &'e [Vec<usize>]) -> impl Iterator<Item = (usize, Vec<Value>)> + 'e {
-    let row = entry.agreed();
+pub(super) fn values<'r>(row: &'r Row, sets: &'r [Vec<usize>]) -> impl Iterator<Item = (usize, Vec<Value>)> + 'r {
     let sets = sets.iter().enumerate();
-    sets.filter_map(move |(number, set)| Some((number, pick_not_null(row?, set)?)))
+    sets.filter_map(move |(number, set)| Some((number, pick_not_null(row, set)?)))
 }
 
 /// Takes the server's unique values instead of the laptop's; a row that the server does not have goes.
