@@ -3,25 +3,25 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::Reason;
 use super::work::{Entry, Outcome, Work, pick_not_null};
-use crate::model::{Row, Side, Table, Value};
+use crate::model::{Row, Table, Value};
 
 /// Makes the rows of a table keep each set of unique columns apart.
 ///
 /// A row whose unique values are the server's never yields: the server holds them side by side already. Any other
 /// row yields to it, or to the one before it in the order of the keys, and then has the server's values as well. So
-/// each row yields at most once.
-pub(super) fn separate(work: &mut Work<'_>) {
+/// each row yields at most once. Says which rows went.
+pub(super) fn separate(work: &mut Work<'_>) -> Vec<usize> {
     let sets = sets(work.table);
     if sets.is_empty() {
-        return;
+        return Vec::new();
     }
     let (newcomers, settlers): (Vec<usize>, Vec<usize>) = (0..work.entries.len())
         .filter(|&index| work.entries[index].agreed().is_some())
         .partition(|&index| is_newcomer(&work.entries[index], &sets));
+    let mut gone = Vec::new();
     if newcomers.is_empty() {
-        return;
+        return gone;
     }
     let mut claims = Claims::default();
     for index in settlers {
@@ -43,10 +43,15 @@ pub(super) fn separate(work: &mut Work<'_>) {
                 if yielding != index {
                     waiting.push_front(index);
                 }
-                waiting.push_back(yielding);
+                if work.entries[yielding].agreed().is_some() {
+                    waiting.push_back(yielding);
+                } else {
+                    gone.push(yielding);
+                }
             }
         }
     }
+    gone
 }
 
 /// The sets of unique columns that the key does not already keep apart.
@@ -116,28 +121,6 @@ fn give_up(work: &mut Work<'_>, index: usize, set: usize, sets: &[Vec<usize>]) {
         entry.outcome = Outcome::Mixed(row);
         return;
     }
-    let (columns, outcome) = match &entry.server {
-        Some(server) => with_unique_of(row, server, sets),
-        None => ((0..row.len()).collect(), Outcome::Absent),
-    };
-    entry.outcome = outcome;
-    let conflict = entry.conflict(columns, Side::Server, Reason::UniqueTaken);
-    work.conflicts.push(conflict);
-}
-
-/// The row with the unique values of another one, and the columns that change by it.
-fn with_unique_of(row: &Row, other: &Row, sets: &[Vec<usize>]) -> (Vec<usize>, Outcome) {
-    let mut columns: Vec<usize> = sets
-        .iter()
-        .flatten()
-        .copied()
-        .filter(|&column| row.get(column) != other.get(column))
-        .collect();
-    columns.sort_unstable();
-    columns.dedup();
-    let mut row = row.clone();
-    for &column in &columns {
-        row[column].clone_from(&other[column]);
-    }
-    (columns, Outcome::Mixed(row))
+    let columns: Vec<usize> = sets.iter().flatten().copied().collect();
+    work.take_servers(index, &columns);
 }

@@ -91,3 +91,25 @@ fn an_id_that_a_kept_row_needs_again_is_handed_out_anew() {
     ]);
     assert_eq!(outcome[0], rows(&["6|new", "5|old"]));
 }
+
+#[test]
+fn new_rows_that_refer_to_a_row_that_yields_go_with_it() {
+    let tables = [
+        table("parents", "name* code!"),
+        table("children", "name* parent>parents.name"),
+        table("toys", "name* child>children.name"),
+    ];
+    let rules = TableRules::default();
+    let (outcome, plan) = converge(vec![
+        input(&tables[2], &rules, &[["", "t|c", ""], ["", "u|-", ""]]),
+        input(&tables[1], &rules, &[["", "c|a", ""], ["d|b", "d|a", "d|b"]]),
+        input(&tables[0], &rules, &[["", "a|1", ""], ["", "", "b|1"]]),
+    ]);
+    assert_eq!(outcome, [rows(&["u|-"]), rows(&["d|b"]), rows(&["b|1"])]);
+    let lost = plan
+        .tables
+        .iter()
+        .flat_map(|table| &table.conflicts)
+        .map(|conflict| conflict.local.clone().unwrap());
+    assert_eq!(lost.collect::<Vec<_>>(), rows(&["t|c", "c|a", "d|a", "a|1"]));
+}
