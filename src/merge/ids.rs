@@ -3,14 +3,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::work::{Entry, Work};
+use super::unique;
+use super::work::{Entry, Work, pick_not_null};
 use crate::model::{ForeignKey, Row, Side, Table, Value};
 
 /// Gives every laptop row the id that it will have on both sides, and rewrites the references to those that moved.
 pub(super) fn give_way(tables: &mut [Work<'_>]) {
     let mut ids = Ids {
         rewritten: vec![HashMap::new(); tables.len()],
-        taken: vec![None; tables.len()],
+        server: tables.iter().map(|_| None).collect(),
         references: None,
         moved: HashSet::new(),
         tables,
@@ -35,8 +36,8 @@ struct Ids<'t, 'a> {
     /// By table, the laptop's rows that got another id or follow one. Their keys may be others, too; they go to
     /// their new places all at once, since rows may swap ids.
     rewritten: Vec<HashMap<usize, Row>>,
-    /// For each table whose turn has come, the ids that rows of the server keep.
-    taken: Vec<Option<HashSet<i64>>>,
+    /// For each table whose turn has come, what the server's rows say about its ids.
+    server: Vec<Option<ServerIds>>,
     /// By table and id: who refers to it. Made when the first row moves: most cycles move none.
     references: Option<HashMap<(usize, i64), Vec<Reference>>>,
     /// Rows that got another id. A row moves once, so references in a circle come to an end.
@@ -48,7 +49,7 @@ impl Ids<'_, '_> {
     fn settle_table(&mut self, table: usize) {
         let work = &self.tables[table];
         let Some(id) = work.table.rowid else { return };
-        self.taken[table] = Some(ids_of_server(&work.entries, id));
+        self.server[table] = Some(ServerIds::of(work, id));
         for entry in 0..work.entries.len() {
             self.settle((table, entry));
         }
@@ -60,7 +61,7 @@ impl Ids<'_, '_> {
         while let Some(place) = waiting.pop() {
             if let Some((old, new)) = self.move_row(place) {
                 for child in self.follow(place.0, &old, &new) {
-                    if self.taken[child.0].is_some() {
+                    if self.server[child.0].is_some() {
                         waiting.push(child);
                     }
                 }
@@ -97,8 +98,11 @@ impl Ids<'_, '_> {
         };
         let (base, server) = pair.map_or((None, None), |pair| (pair.base.as_ref(), pair.server.as_ref()));
         if work.table.keyed_by_rowid() {
-            let two_rows = base.is_none() && !is_one_row(work, local, server?);
-            return two_rows.then_some(Wanted::Fresh);
+            if base.is_some() || server.is_some_and(|server| is_one_row(work, local, server)) {
+                return None;
+            }
+            let twin = self.server[place.0].as_ref()?.twin(work, local);
+            return twin.map(Wanted::Servers).or(server.map(|_| Wanted::Fresh));
         }
         match server {
             Some(server) if server.get(column) == local.get(column) => None,
@@ -107,7 +111,11 @@ impl Ids<'_, '_> {
             None if base == Some(local) => None,
             None => {
                 let id = local.get(column)?.as_integer()?;
-                self.taken[place.0].as_ref()?.contains(&id).then_some(Wanted::Fresh)
+                self.server[place.0]
+                    .as_ref()?
+                    .taken
+                    .contains(&id)
+                    .then_some(Wanted::Fresh)
             }
         }
     }
@@ -150,35 +158,79 @@ enum Wanted {
     Fresh,
 }
 
-/// Whether two rows without a base, under one integer id and with no other key, are the same row.
-///
-/// When the base is only lost, they may be one row that one side edited: they count as one if all foreign keys agree
-/// and at least half of the other cells do.
-fn is_one_row(work: &Work<'_>, local: &Row, server: &Row) -> bool {
-    let equal = |column: &usize| local.get(*column) == server.get(*column);
-    if local == server {
-        return true;
-    }
-    let cells: Vec<usize> = (0..work.table.columns.len())
-        .filter(|column| !work.table.key.contains(column))
-        .collect();
-    let same = cells.iter().filter(|column| equal(column)).count();
-    work.first
-        && work
-            .table
-            .foreign_keys
-            .iter()
-            .flat_map(|key| &key.columns)
-            .all(|column| equal(column))
-        && same * 2 >= cells.len()
+/// What the server's rows say about the ids of a table.
+struct ServerIds {
+    /// The ids that rows of the server hold and keep. A row that the laptop deleted and the server left alone goes,
+    /// and may leave its id to the laptop's row that took its place.
+    taken: HashSet<i64>,
+    /// Where the id is the key: the ids of rows that are new on the server, by each set of unique values.
+    new: HashMap<(usize, Vec<Value>), Value>,
 }
 
-/// The ids that rows of the server hold and keep. A row that the laptop deleted and the server left alone goes, and
-/// may leave its id to the laptop's row that took its place.
-fn ids_of_server(entries: &[Entry], column: usize) -> HashSet<i64> {
-    let stays = |entry: &&Entry| entry.local.is_some() || entry.server != entry.base;
-    let rows = entries.iter().filter(stays).filter_map(|entry| entry.server.as_ref());
-    rows.filter_map(|row| row.get(column)?.as_integer()).collect()
+impl ServerIds {
+    fn of(work: &Work<'_>, column: usize) -> Self {
+        let stays = |entry: &&Entry| entry.local.is_some() || entry.server != entry.base;
+        let rows = work
+            .entries
+            .iter()
+            .filter(stays)
+            .filter_map(|entry| entry.server.as_ref());
+        let taken = rows.filter_map(|row| row.get(column)?.as_integer()).collect();
+        let mut new = HashMap::new();
+        let sets = if work.table.keyed_by_rowid() {
+            unique::sets(work.table)
+        } else {
+            Vec::new()
+        };
+        for entry in work
+            .entries
+            .iter()
+            .filter(|entry| !sets.is_empty() && entry.base.is_none())
+        {
+            let Some(server) = &entry.server else { continue };
+            if entry
+                .local
+                .as_ref()
+                .is_some_and(|local| is_one_row(work, local, server))
+            {
+                continue;
+            }
+            let names = unique::values(server, &sets);
+            new.extend(names.filter_map(|name| Some((name, server.get(column)?.clone()))));
+        }
+        Self { taken, new }
+    }
+
+    /// The id of the row that is new on the server under other id, and that by its unique values is this one.
+    fn twin(&self, work: &Work<'_>, local: &Row) -> Option<Value> {
+        let sets = if self.new.is_empty() {
+            Vec::new()
+        } else {
+            unique::sets(work.table)
+        };
+        unique::values(local, &sets).find_map(|name| self.new.get(&name).cloned())
+    }
+}
+
+/// Whether two rows without a base, under one integer id and with no other key, are the same row: they are equal, or
+/// share a set of unique values.
+///
+/// When the base is only lost, they may also be one row that one side edited: they count as one if all foreign keys
+/// agree and at least half of the other cells do.
+fn is_one_row(work: &Work<'_>, local: &Row, server: &Row) -> bool {
+    let table = work.table;
+    let equal = |column: &usize| local.get(*column) == server.get(*column);
+    if local == server || unique::sets(table).iter().any(|set| shares(local, server, set)) {
+        return true;
+    }
+    let cells = || (0..table.columns.len()).filter(|column| !table.key.contains(column));
+    let same = cells().filter(equal).count();
+    work.first && table.foreign_keys.iter().flat_map(|key| &key.columns).all(equal) && same * 2 >= cells().count()
+}
+
+fn shares(local: &Row, server: &Row, set: &[usize]) -> bool {
+    let values = pick_not_null(local, set);
+    values.is_some() && values == pick_not_null(server, set)
 }
 
 /// The row with a foreign key that pointed to `old` pointing to `new`; `None` if it did not point there.

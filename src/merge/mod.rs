@@ -7,7 +7,7 @@
 //! 2. [`ids`]: integer ids that both sides handed out; the laptop's row gives way and its references follow.
 //! 3. [`rows`]: row by row, cell by cell, with the times of [`newest`].
 //! 4. [`references`]: a row that a kept row refers to is kept as well.
-//! 5. [`unique`]: no two rows end up with one unique value.
+//! 5. [`unique`]: no two rows end up with one unique value; a row that yields takes the new rows that refer to it along.
 //! 6. [`ops`]: what has to be written on each side to get there.
 //!
 //! [`brakes`] look at the outcome before anything is written.
@@ -28,6 +28,8 @@ mod work;
 pub use input::{Group, TableInput, TableRules, Triple, Zones};
 pub use plan::{Conflict, Plan, Reason, Settled, TablePlan};
 
+use std::collections::HashSet;
+
 use work::Work;
 
 /// Merges every table of a cycle.
@@ -42,9 +44,11 @@ pub fn merge(inputs: Vec<TableInput<'_>>, zones: &Zones) -> Plan {
         rows::merge_rows(table, zones);
     }
     references::keep_referenced(&mut tables);
-    for table in &mut tables {
-        unique::separate(table);
+    let mut gone = HashSet::new();
+    for (number, table) in tables.iter_mut().enumerate() {
+        gone.extend(unique::separate(table).into_iter().map(|row| (number, row)));
     }
+    references::go_with_parents(&mut tables, gone);
     Plan {
         tables: tables.into_iter().map(ops::plan).collect(),
     }

@@ -1,10 +1,10 @@
 //! A row that one side deleted stays while the other side's changed rows refer to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Reason;
 use super::ids::index_of;
-use super::work::{Outcome, Work, pick, pick_not_null};
+use super::work::{Entry, Outcome, Work, pick, pick_not_null};
 use crate::model::{Side, Value};
 
 /// A declared foreign key between two tables of the input.
@@ -12,7 +12,6 @@ struct Link {
     child: usize,
     columns: Vec<usize>,
     parent: usize,
-    parent_columns: Vec<usize>,
     /// The parent's rows that are about to be deleted, by the values that the child refers to.
     deleted: HashMap<Vec<Value>, usize>,
 }
@@ -20,7 +19,7 @@ struct Link {
 /// Keeps the rows that are about to be deleted on one side and that the other side's changed rows refer to, and the
 /// rows that these refer to, and so on.
 pub(super) fn keep_referenced(tables: &mut [Work<'_>]) {
-    let links = links(tables);
+    let links = links(tables, |_| true);
     let mut waiting: Vec<(usize, usize)> = Vec::new();
     for link in &links {
         for index in 0..tables[link.child].entries.len() {
@@ -73,8 +72,31 @@ fn keep_parent(
     kept.push((link.parent, parent));
 }
 
-/// The foreign keys whose parents lose rows.
-fn links(tables: &[Work<'_>]) -> Vec<Link> {
+/// Lets the laptop's rows go that refer to one that yielded its unique values and went, and those that refer to
+/// these, and so on: the server could not take them. `gone` are the rows that yielded.
+pub(super) fn go_with_parents(tables: &mut [Work<'_>], mut gone: HashSet<(usize, usize)>) {
+    while !gone.is_empty() {
+        let links = links(tables, |place| gone.contains(&place));
+        gone = HashSet::new();
+        for link in &links {
+            let work = &mut tables[link.child];
+            for index in 0..work.entries.len() {
+                let entry = &work.entries[index];
+                let refers = entry.agreed().and_then(|row| pick_not_null(row, &link.columns));
+                if !refers.is_some_and(|values| link.deleted.contains_key(&values)) || !entry.changed_on(Side::Local) {
+                    continue;
+                }
+                work.take_servers(index, &link.columns);
+                if work.entries[index].agreed().is_none() {
+                    gone.insert((link.child, index));
+                }
+            }
+        }
+    }
+}
+
+/// The foreign keys whose parents lose rows: those rows among the deleted that `counts` says.
+fn links(tables: &[Work<'_>], counts: impl Fn((usize, usize)) -> bool) -> Vec<Link> {
     let mut links = Vec::new();
     for (child, work) in tables.iter().enumerate() {
         for foreign_key in &work.table.foreign_keys {
@@ -82,44 +104,33 @@ fn links(tables: &[Work<'_>]) -> Vec<Link> {
                 continue;
             };
             let names = foreign_key.parent_columns.iter();
-            let Some(parent_columns) = names
+            let columns = names
                 .map(|name| tables[parent].table.column(name))
-                .collect::<Option<Vec<_>>>()
-            else {
+                .collect::<Option<Vec<_>>>();
+            let Some(parent_columns) = columns else { continue };
+            let mut deleted = HashMap::new();
+            for (index, entry) in tables[parent].entries.iter().enumerate() {
+                let row = entry.local.as_ref().or(entry.server.as_ref());
+                let lost = row.filter(|_| entry.agreed().is_none() && counts((parent, index)));
+                if let Some(values) = lost.and_then(|row| pick_not_null(row, &parent_columns)) {
+                    deleted.insert(values, index);
+                }
+            }
+            if deleted.is_empty() {
                 continue;
-            };
-            let deleted = deleted_rows(&tables[parent], &parent_columns);
-            if !deleted.is_empty() {
-                let columns = foreign_key.columns.clone();
-                links.push(Link {
-                    child,
-                    columns,
-                    parent,
-                    parent_columns,
-                    deleted,
-                });
             }
+            // Another row may have taken the place of the deleted one; then nothing refers into the void.
+            for row in tables[parent].entries.iter().filter_map(Entry::agreed) {
+                deleted.remove(&pick(row, &parent_columns));
+            }
+            let columns = foreign_key.columns.clone();
+            links.push(Link {
+                child,
+                columns,
+                parent,
+                deleted,
+            });
         }
     }
-    for link in &mut links {
-        // Another row may have taken the place of the deleted one; then nothing refers into the void.
-        for row in tables[link.parent].entries.iter().filter_map(|entry| entry.agreed()) {
-            link.deleted.remove(&pick(row, &link.parent_columns));
-        }
-    }
-    links.retain(|link| !link.deleted.is_empty());
     links
-}
-
-/// Rows that one side still has and that are about to be deleted there, by the values of some columns.
-fn deleted_rows(work: &Work<'_>, columns: &[usize]) -> HashMap<Vec<Value>, usize> {
-    let mut rows = HashMap::new();
-    for (index, entry) in work.entries.iter().enumerate() {
-        if let (Outcome::Absent, Some(row)) = (&entry.outcome, entry.local.as_ref().or(entry.server.as_ref())) {
-            if let Some(values) = pick_not_null(row, columns) {
-                rows.insert(values, index);
-            }
-        }
-    }
-    rows
 }

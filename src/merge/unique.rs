@@ -3,25 +3,25 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::Reason;
 use super::work::{Entry, Outcome, Work, pick_not_null};
-use crate::model::{Row, Side, Value};
+use crate::model::{Row, Table, Value};
 
 /// Makes the rows of a table keep each set of unique columns apart.
 ///
 /// A row whose unique values are the server's never yields: the server holds them side by side already. Any other
 /// row yields to it, or to the one before it in the order of the keys, and then has the server's values as well. So
-/// each row yields at most once.
-pub(super) fn separate(work: &mut Work<'_>) {
-    let sets = sets(work);
+/// each row yields at most once. Says which rows went.
+pub(super) fn separate(work: &mut Work<'_>) -> Vec<usize> {
+    let sets = sets(work.table);
     if sets.is_empty() {
-        return;
+        return Vec::new();
     }
     let (newcomers, settlers): (Vec<usize>, Vec<usize>) = (0..work.entries.len())
         .filter(|&index| work.entries[index].agreed().is_some())
         .partition(|&index| is_newcomer(&work.entries[index], &sets));
+    let mut gone = Vec::new();
     if newcomers.is_empty() {
-        return;
+        return gone;
     }
     let mut claims = Claims::default();
     for index in settlers {
@@ -43,17 +43,21 @@ pub(super) fn separate(work: &mut Work<'_>) {
                 if yielding != index {
                     waiting.push_front(index);
                 }
-                waiting.push_back(yielding);
+                if work.entries[yielding].agreed().is_some() {
+                    waiting.push_back(yielding);
+                } else {
+                    gone.push(yielding);
+                }
             }
         }
     }
+    gone
 }
 
-/// The sets of unique columns other than the key.
-fn sets(work: &Work<'_>) -> Vec<Vec<usize>> {
-    let key = &work.table.key;
-    let distinct_by_key = |set: &[usize]| key.iter().all(|column| set.contains(column));
-    work.table
+/// The sets of unique columns that the key does not already keep apart.
+pub(super) fn sets(table: &Table) -> Vec<Vec<usize>> {
+    let distinct_by_key = |set: &[usize]| table.key.iter().all(|column| set.contains(column));
+    table
         .unique
         .iter()
         .filter(|set| !distinct_by_key(set))
@@ -74,13 +78,13 @@ struct Claims(HashMap<(usize, Vec<Value>), usize>);
 
 impl Claims {
     fn claim(&mut self, index: usize, entry: &Entry, sets: &[Vec<usize>]) {
-        for claim in values(entry, sets) {
+        for claim in entry.agreed().into_iter().flat_map(|row| values(row, sets)) {
             self.0.insert(claim, index);
         }
     }
 
     fn release(&mut self, index: usize, entry: &Entry, sets: &[Vec<usize>]) {
-        for claim in values(entry, sets) {
+        for claim in entry.agreed().into_iter().flat_map(|row| values(row, sets)) {
             if self.0.get(&claim) == Some(&index) {
                 self.0.remove(&claim);
             }
@@ -89,16 +93,15 @@ impl Claims {
 
     /// Another row that holds one of this row's unique values, and the number of that set of columns.
     fn holder(&self, index: usize, entry: &Entry, sets: &[Vec<usize>]) -> Option<(usize, usize)> {
-        let mut held = values(entry, sets).filter_map(|claim| Some((*self.0.get(&claim)?, claim.0)));
+        let mut held = values(entry.agreed()?, sets).filter_map(|claim| Some((*self.0.get(&claim)?, claim.0)));
         held.find(|(holder, _)| *holder != index)
     }
 }
 
 /// The unique values of a row, each with the number of its set. A set with a NULL in it collides with nothing.
-fn values<'e>(entry: &'e Entry, sets: &'e [Vec<usize>]) -> impl Iterator<Item = (usize, Vec<Value>)> + 'e {
-    let row = entry.agreed();
+pub(super) fn values<'r>(row: &'r Row, sets: &'r [Vec<usize>]) -> impl Iterator<Item = (usize, Vec<Value>)> + 'r {
     let sets = sets.iter().enumerate();
-    sets.filter_map(move |(number, set)| Some((number, pick_not_null(row?, set)?)))
+    sets.filter_map(move |(number, set)| Some((number, pick_not_null(row, set)?)))
 }
 
 /// Takes the server's unique values instead of the laptop's; a row that the server does not have goes.
@@ -118,28 +121,6 @@ fn give_up(work: &mut Work<'_>, index: usize, set: usize, sets: &[Vec<usize>]) {
         entry.outcome = Outcome::Mixed(row);
         return;
     }
-    let (columns, outcome) = match &entry.server {
-        Some(server) => with_unique_of(row, server, sets),
-        None => ((0..row.len()).collect(), Outcome::Absent),
-    };
-    entry.outcome = outcome;
-    let conflict = entry.conflict(columns, Side::Server, Reason::UniqueTaken);
-    work.conflicts.push(conflict);
-}
-
-/// The row with the unique values of another one, and the columns that change by it.
-fn with_unique_of(row: &Row, other: &Row, sets: &[Vec<usize>]) -> (Vec<usize>, Outcome) {
-    let mut columns: Vec<usize> = sets
-        .iter()
-        .flatten()
-        .copied()
-        .filter(|&column| row.get(column) != other.get(column))
-        .collect();
-    columns.sort_unstable();
-    columns.dedup();
-    let mut row = row.clone();
-    for &column in &columns {
-        row[column].clone_from(&other[column]);
-    }
-    (columns, Outcome::Mixed(row))
+    let columns: Vec<usize> = sets.iter().flatten().copied().collect();
+    work.take_servers(index, &columns);
 }

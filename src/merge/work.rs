@@ -1,6 +1,6 @@
 //! The rows of one table while they merge.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Conflict, Reason, TableInput, TableRules, Triple};
 use crate::model::{Key, Row, Side, Table, Value};
@@ -96,6 +96,27 @@ impl<'a> Work<'a> {
                 self.conflicts.push(conflict);
             }
         }
+    }
+
+    /// The laptop's row yields to another row of the server: it takes the server's values in some columns, and goes
+    /// where the server has no such row. Recorded.
+    pub fn take_servers(&mut self, index: usize, columns: &[usize]) {
+        let entry = &mut self.entries[index];
+        let Some(mut row) = entry.agreed().cloned() else { return };
+        let (columns, outcome) = match &entry.server {
+            None => ((0..row.len()).collect(), Outcome::Absent),
+            Some(server) => {
+                let differ = |column: &usize| row.get(*column) != server.get(*column);
+                let columns: BTreeSet<usize> = columns.iter().copied().filter(differ).collect();
+                for &column in &columns {
+                    row[column].clone_from(&server[column]);
+                }
+                (columns.into_iter().collect(), Outcome::Mixed(row))
+            }
+        };
+        entry.outcome = outcome;
+        self.conflicts
+            .push(entry.conflict(columns, Side::Server, Reason::UniqueTaken));
     }
 
     fn add(&mut self, key: Key) -> usize {

@@ -1,5 +1,6 @@
 //! Tests of the merge as its callers see it. Rows are written as cells between bars, `-` for NULL.
 
+mod databases;
 mod ids;
 mod properties;
 mod references;
