@@ -34,6 +34,8 @@ pub struct TableExchange {
     pub keep_out: BTreeSet<Key>,
     /// Keys that the server has not taken: its own row is what both sides agree on so far.
     pub unpushed: BTreeSet<Key>,
+    /// Whether another program changed a row between our reading it and writing it.
+    pub moved_on: bool,
 }
 
 /// The keys that either side changed, by table: the base rows that a merge needs.
@@ -208,6 +210,7 @@ impl TableExchange {
     }
 
     fn refuse(&mut self, table: &Table, side: Side, seqs: &[usize]) {
+        self.moved_on |= !seqs.is_empty();
         let ops = match side {
             Side::Local => &mut self.to_local,
             Side::Server => &mut self.to_server,

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
 use super::CycleError;
-use crate::control::types::{ConflictRecord, CycleSummary, Outcome};
+use crate::control::types::{ConflictRecord, CycleSummary};
 use crate::merge::Conflict;
 use crate::model::{Key, Row, Side};
 use crate::replica::Generation;
@@ -245,16 +245,6 @@ impl History {
             connection.execute("INSERT OR REPLACE INTO fact VALUES(?1,?2)", params![name, value]).map(drop)
         })
         .await
-    }
-}
-
-impl Journal {
-    /// As the record of a cycle that was cut off after both sides agreed or before they did.
-    #[must_use]
-    pub fn as_interrupted(mut self) -> Self {
-        self.summary.outcome = Outcome::Interrupted;
-        self.summary.reason = Some("the daemon ended in the middle of it; the next cycle went on".to_owned());
-        self
     }
 }
 

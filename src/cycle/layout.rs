@@ -1,16 +1,8 @@
 //! Which tables both sides can sync, and how: what the schemas and the config come to.
 
+use crate::config::TableSetup;
 use crate::merge::TableRules;
 use crate::model::{ForeignKey, Schema, Skipped, Table};
-
-/// What the user (or the built-in preset) says of one table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TableSetup {
-    /// The key's columns; `None`: from the schema.
-    pub key: Option<Vec<String>>,
-    /// How its rows merge.
-    pub rules: TableRules,
-}
 
 /// The tables that are synced, as each side has them, in one order of tables and columns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,12 +18,12 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Finds the tables that both schemas have alike. `setup` tells what the config says of a table: `Ok(None)` leaves
-    /// it out, an error holds it with that reason.
+    /// Finds the tables that both schemas have alike. `setup` tells what the config says of a table; an error leaves it
+    /// out with that reason.
     pub fn new(
         local: &Schema,
         server: &Schema,
-        setup: impl Fn(&Table) -> Result<Option<TableSetup>, String>,
+        setup: impl Fn(&Table) -> Result<TableSetup, String>,
     ) -> Self {
         let mut layout = Self { left_out: local.skipped.clone(), ..Self::default() };
         for skipped in &server.skipped {
@@ -54,15 +46,16 @@ impl Layout {
         &mut self,
         local: &Table,
         server: &Schema,
-        setup: &impl Fn(&Table) -> Result<Option<TableSetup>, String>,
+        setup: &impl Fn(&Table) -> Result<TableSetup, String>,
     ) -> Result<(), String> {
         let Some(theirs) = server.table(&local.name) else {
             let skipped = server.skipped.iter().find(|skipped| skipped.name.eq_ignore_ascii_case(&local.name));
             return Err(skipped.map_or("only on the laptop".into(), |s| format!("on the server: {}", s.reason)));
         };
-        let Some(setup) = setup(local)? else {
+        let setup = setup(local)?;
+        if !setup.sync {
             return Err("left out by the config (sync = false)".into());
-        };
+        }
         let mut ours = local.clone();
         let mut theirs = aligned(theirs, &ours)?;
         if let Some(names) = &setup.key {

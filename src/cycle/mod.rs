@@ -1,9 +1,24 @@
 //! One cycle from top to bottom, and the list of what a pair of databases can do.
 
+mod backup;
+mod error;
+mod exchange;
+mod first;
+mod history;
+mod layout;
+mod pair;
+mod recover;
+mod report;
+mod run;
+
 use std::future::Future;
 
+pub use error::CycleError;
+pub use history::History;
+pub use pair::Pair;
+
 use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorCode, PhaseEvent, SideCounts, SyncRequest, VerifyReport,
+    CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, SyncRequest, VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -81,14 +96,3 @@ impl Trigger {
     }
 }
 
-/// Why something could not be done with the pair. Ends one cycle, never the daemon.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct CycleError {
-    /// What kind of failure: `Offline` is tried again with growing pauses, `Attention` waits for a person.
-    pub code: ErrorCode,
-    /// What was done, to what, and why it failed.
-    pub message: String,
-    /// What to do, if there is something to be done.
-    pub hint: Option<String>,
-}

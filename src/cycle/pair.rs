@@ -12,7 +12,7 @@ use crate::control::types::{Phase, PhaseEvent};
 use crate::merge::Zones;
 use crate::model::{Schema, Side, to_hex};
 use crate::replica::sqlite::OpenMode;
-use crate::replica::{LocalSql, Replica, SqlError};
+use crate::replica::{Head, LocalSql, Replica, SqlError};
 use crate::ssh::{ConnectOptions, Connection, DatabaseState, Hello, Session, SessionError, SessionOptions, Traffic, Transport as _};
 
 /// How long a statement waits for another program's lock.
@@ -168,6 +168,14 @@ impl Pair {
         match (&mut self.local, &mut self.server) {
             (Some(local), Some(server)) => Ok((local, server)),
             _ => Err(CycleError::failed("use the databases: the connection was closed meanwhile")),
+        }
+    }
+
+    /// Takes note that a cycle has dealt with all changes up to these heads, the laptop's and the server's.
+    pub(super) fn acknowledge(&mut self, [local, server]: &[Head; 2]) {
+        if let Ok((ours, theirs)) = self.both() {
+            ours.acknowledge(local);
+            theirs.replica.acknowledge(server);
         }
     }
 

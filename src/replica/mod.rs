@@ -27,6 +27,9 @@ use crate::model::{Delta, Key, PartialRow, Row, Schema, Side, Table, TableDelta,
 /// The form of the base's file; a base of another form is made anew.
 const FORMAT: i64 = 1;
 
+/// How many keys one query names.
+const KEYS_A_QUERY: usize = 1000;
+
 /// What a base is a base of. Both sides' bases belong together when lineage and generation are equal.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Generation {
@@ -75,7 +78,10 @@ pub struct Replica<S> {
     /// Device and inode of the live file, as the session saw them when it opened.
     file: String,
     tables: Vec<Table>,
-    seen: Option<Head>,
+    /// SQLite's counter of schema changes, when the schema was read.
+    schema_version: i64,
+    /// The other connections' commits that a cycle has dealt with.
+    seen: Option<i64>,
 }
 
 impl<S: Sql> Replica<S> {
@@ -111,7 +117,19 @@ impl<S: Sql> Replica<S> {
     pub async fn schema(&mut self) -> Result<Schema, SqlError> {
         let mut reader = schema::Reader::default();
         self.sql.run(&schema::script(), &mut |row| reader.take(row)).await?;
+        self.schema_version = reader.version();
         reader.finish()
+    }
+
+    /// Whether the schema changed since it was read.
+    #[must_use]
+    pub fn schema_changed(&self, head: &Head) -> bool {
+        head.schema_version != self.schema_version
+    }
+
+    /// Takes note that a cycle has dealt with all changes up to this head.
+    pub fn acknowledge(&mut self, head: &Head) {
+        self.seen = Some(head.data_version);
     }
 
     /// Settles which tables are synced, in which order of columns: one round trip.
@@ -124,7 +142,6 @@ impl<S: Sql> Replica<S> {
             script.step(sql.forget());
         }
         self.tables = tables;
-        self.seen = None;
         for sql in self.statements() {
             script.step(sql.create_base());
             for step in sql.prepare() {
@@ -160,7 +177,7 @@ impl<S: Sql> Replica<S> {
         &self.file
     }
 
-    /// Asks whether anything changed since [`changes`](Self::changes): one round trip of some hundred bytes.
+    /// Asks whether anything changed since a cycle last dealt with it: one round trip of some hundred bytes.
     ///
     /// # Errors
     /// When the session or SQLite fails.
@@ -176,7 +193,7 @@ impl<S: Sql> Replica<S> {
             })
             .await?;
         let (data_version, moved) = look.ok_or_else(|| answer::missing("look"))?;
-        let changed = self.seen.as_ref().is_none_or(|head| head.data_version != data_version);
+        let changed = self.seen != Some(data_version);
         Ok(Look { changed, moved })
     }
 
@@ -203,27 +220,44 @@ impl<S: Sql> Replica<S> {
         }
         let mut reader = ChangesReader::new(&self.tables);
         self.sql.run(&script, &mut |row| reader.take(row)).await?;
-        let changes = reader.finish()?;
-        self.seen = Some(changes.head.clone());
-        Ok(changes)
+        reader.finish()
     }
 
     /// The base's rows of these keys, by table: one round trip.
     ///
     /// # Errors
     /// When the session or SQLite fails.
-    pub async fn base_rows(&mut self, wanted: &[Vec<Key>]) -> Result<Vec<Vec<Row>>, SqlError> {
+    pub async fn base_rows(&mut self, keys: &[Vec<Key>]) -> Result<Vec<Vec<Row>>, SqlError> {
+        self.rows(keys, TableSql::base_rows).await
+    }
+
+    /// The live rows of these keys, by table: one round trip.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails.
+    pub async fn live_rows(&mut self, keys: &[Vec<Key>]) -> Result<Vec<Vec<Row>>, SqlError> {
+        self.rows(keys, TableSql::live_rows).await
+    }
+
+    async fn rows(
+        &mut self,
+        wanted: &[Vec<Key>],
+        query: fn(&TableSql<'_>, &str) -> String,
+    ) -> Result<Vec<Vec<Row>>, SqlError> {
         let mut script = Script::new();
         for (sql, keys) in self.statements().iter().zip(wanted) {
-            for chunk in keys.chunks(1000) {
-                script.step(sql.base_rows(&values(chunk)));
+            for chunk in keys.chunks(KEYS_A_QUERY) {
+                script.step(query(sql, &values(chunk)));
             }
         }
         let mut rows: Vec<Vec<Row>> = self.tables.iter().map(|_| Vec::new()).collect();
+        if script.steps().is_empty() {
+            return Ok(rows);
+        }
         self.sql
             .run(&script, &mut |row| {
-                let mut fields = Fields::new("read the base", row);
-                fields.expect("base")?;
+                let mut fields = Fields::new("read rows", row);
+                fields.expect("row")?;
                 let table = fields.index(rows.len())?;
                 rows[table].push(fields.values()?);
                 Ok(())

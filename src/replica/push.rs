@@ -2,7 +2,7 @@
 
 use super::answer::Fields;
 use super::statements::TableSql;
-use super::{FORMAT, Generation, Replica, Script, Sql, SqlError, SqlErrorKind, names, values};
+use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, Sql, SqlError, SqlErrorKind, names, values};
 use crate::merge::Settled;
 use crate::model::{Key, RowOp};
 
@@ -143,7 +143,7 @@ impl<S: Sql> Replica<S> {
     fn advance_step(&self, statements: &[TableSql<'_>], advance: &Advance<'_>) -> String {
         let mut sql = String::from("BEGIN;");
         for (table, keys) in statements.iter().zip(advance.keep_out) {
-            for chunk in keys.chunks(1000) {
+            for chunk in keys.chunks(KEYS_A_QUERY) {
                 sql += &table.keep_out(&values(chunk));
             }
         }

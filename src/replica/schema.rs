@@ -21,7 +21,7 @@ pub fn script() -> Script {
         format!("SELECT 't{tag}',{} FROM {from};", fields.join(","))
     };
     let mut script = Script::new();
-    script.step(select("encoding", &["encoding"], "pragma_encoding".into()));
+    script.step(select("database", &["encoding", "schema_version"], "pragma_encoding,pragma_schema_version".into()));
     script.step(select(
         "object",
         &["m.name", "m.type", "m.tbl_name", "m.sql"],
@@ -52,6 +52,7 @@ pub fn script() -> Script {
 #[derive(Debug, Default)]
 pub struct Reader {
     encoding: String,
+    version: i64,
     objects: Vec<[String; 4]>,
     columns: BTreeMap<String, Vec<RawColumn>>,
     indexes: BTreeMap<String, BTreeMap<String, RawIndex>>,
@@ -98,7 +99,7 @@ impl Reader {
         let mut next = || fields.next().flatten();
         let tag = text(next()?)?;
         match tag.as_str() {
-            "encoding" => self.encoding = text(next()?)?,
+            "database" => (self.encoding, self.version) = (text(next()?)?, next()?.as_integer()?),
             "object" => self
                 .objects
                 .push([text(next()?)?, text(next()?)?, text(next()?)?, text(next()?)?]),
@@ -152,6 +153,11 @@ impl Reader {
             _ => return None,
         }
         Some(())
+    }
+
+    /// SQLite's counter of schema changes, when the schema was read.
+    pub fn version(&self) -> i64 {
+        self.version
     }
 
     /// The schema, once every row was taken. Keys are those of the schema alone: [`Layout`](super::Layout) puts

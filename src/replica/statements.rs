@@ -510,16 +510,21 @@ impl<'a> TableSql<'a> {
         format!("INSERT INTO {}(op,ok{names}) VALUES('D',1{values});", self.temp("p"))
     }
 
-    /// Answers with base rows of these keys, a `VALUES` list or a query.
+    /// Answers with the base's rows of these keys, a `VALUES` list or a query.
     #[must_use]
     pub fn base_rows(&self, keys: &str) -> String {
-        let fields = join(",", self.columns().map(|(_, c)| encode_sql(&column("b", &c.name))));
-        format!(
-            "SELECT 'tbase','i{}',{fields} FROM {} b WHERE ({}) IN ({keys});",
-            self.index,
-            self.base(),
-            self.list("b", self.key())
-        )
+        self.rows(&self.base(), keys)
+    }
+
+    /// Answers with the live rows of these keys.
+    #[must_use]
+    pub fn live_rows(&self, keys: &str) -> String {
+        self.rows(&self.live(), keys)
+    }
+
+    fn rows(&self, from: &str, keys: &str) -> String {
+        let fields = join(",", self.columns().map(|(_, c)| encode_sql(&column("r", &c.name))));
+        format!("SELECT 'trow','i{}',{fields} FROM {from} r WHERE ({}) IN ({keys});", self.index, self.list("r", self.key()))
     }
 }
 
