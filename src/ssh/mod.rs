@@ -1,6 +1,7 @@
 //! The way to the server: connection, authentication, known hosts, the SQL session and its engines, SFTP.
 
 mod auth;
+mod backoff;
 mod connection;
 mod fault;
 mod handshake;
@@ -8,7 +9,9 @@ mod host_check;
 pub mod known_hosts;
 mod line;
 mod process;
+pub mod sftp;
 mod transport;
 
+pub use backoff::Backoff;
 pub use connection::{ConnectOptions, Connection, scan_host_key};
 pub use transport::{Process, Traffic, Transport, TransportError, TransportErrorKind};
