@@ -42,7 +42,6 @@ pub struct Connection {
     /// The connections to the jump hosts that this one runs through, the outermost first.
     jumps: Vec<Handle<Client>>,
     traffic: Arc<Traffic>,
-    /// `host:port`, for messages.
     server: String,
     limit: Duration,
 }
@@ -112,6 +111,16 @@ impl Connection {
                 .map_err(|error| self.lost(&step, &error))
         })
         .await
+    }
+
+    /// `host:port`, for messages.
+    pub(super) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The limit of one step.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
     }
 
     /// An error that carries why the connection ended, if that is known.

@@ -1,6 +1,7 @@
 //! The way to the server: connection, authentication, known hosts, the SQL session and its engines, SFTP.
 
 mod auth;
+mod backoff;
 mod connection;
 mod fault;
 mod handshake;
@@ -9,8 +10,11 @@ pub mod known_hosts;
 mod line;
 mod process;
 mod session;
+pub mod session;
+mod sftp;
 mod transport;
 
+pub use backoff::Backoff;
 pub use connection::{ConnectOptions, Connection, scan_host_key};
 pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions};
 pub use transport::{Process, Traffic, Transport, TransportError, TransportErrorKind};

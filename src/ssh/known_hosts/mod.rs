@@ -89,6 +89,10 @@ impl LookupName {
             }
         }
     }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        [Some(self.name.as_str()), self.bare.as_deref()].into_iter().flatten()
+    }
 }
 
 impl fmt::Display for LookupName {
@@ -137,12 +141,12 @@ impl KnownHosts {
     /// that suddenly has no key of the known type is as suspect as one with another key.
     #[must_use]
     pub fn verify(&self, host: &LookupName, key: &HostKey) -> Verdict {
+        if let Some(place) = self.revocation(host, key) {
+            return Verdict::Revoked(place);
+        }
         let verdict = self.look_up(&host.name, key);
-        match (&verdict, &host.bare) {
-            (Verdict::Unknown, Some(bare)) => match self.look_up(bare, key) {
-                known_or_revoked @ (Verdict::Known | Verdict::Revoked(_)) => known_or_revoked,
-                _ => verdict,
-            },
+        match &host.bare {
+            Some(bare) if verdict == Verdict::Unknown && self.look_up(bare, key) == Verdict::Known => Verdict::Known,
             _ => verdict,
         }
     }
@@ -150,10 +154,8 @@ impl KnownHosts {
     /// Where `key` is revoked for `host`, if it is. Also asked for the key of a certificate's authority.
     #[must_use]
     pub fn revocation(&self, host: &LookupName, key: &HostKey) -> Option<Place> {
-        [Some(&host.name), host.bare.as_ref()]
-            .into_iter()
-            .flatten()
-            .find_map(|name| self.revoked(name, key))
+        let mut revoked = host.names().flat_map(|name| self.of(name, Marker::Revoked));
+        revoked.find(|entry| entry.key == *key).map(|entry| entry.place.clone())
     }
 
     /// The keys of the authorities whose certificates are trusted for `host`.
@@ -168,20 +170,15 @@ impl KnownHosts {
     #[must_use]
     pub fn algorithms(&self, host: &LookupName) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
-        for name in [Some(&host.name), host.bare.as_ref()].into_iter().flatten() {
-            for entry in self.of(name, Marker::None) {
-                if !found.contains(&entry.key.algorithm) {
-                    found.push(entry.key.algorithm.clone());
-                }
+        for entry in host.names().flat_map(|name| self.of(name, Marker::None)) {
+            if !found.contains(&entry.key.algorithm) {
+                found.push(entry.key.algorithm.clone());
             }
         }
         found
     }
 
     fn look_up(&self, name: &str, key: &HostKey) -> Verdict {
-        if let Some(place) = self.revoked(name, key) {
-            return Verdict::Revoked(place);
-        }
         let lines: Vec<&Entry> = self.of(name, Marker::None).collect();
         if lines.iter().any(|entry| entry.key == *key) {
             return Verdict::Known;
@@ -191,12 +188,6 @@ impl KnownHosts {
             Some(entry) => Verdict::Changed(entry.place.clone()),
             None => Verdict::Unknown,
         }
-    }
-
-    fn revoked(&self, name: &str, key: &HostKey) -> Option<Place> {
-        self.of(name, Marker::Revoked)
-            .find(|entry| entry.key == *key)
-            .map(|entry| entry.place.clone())
     }
 
     fn of<'a>(&'a self, name: &'a str, marker: Marker) -> impl Iterator<Item = &'a Entry> + 'a {

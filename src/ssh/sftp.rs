@@ -1,0 +1,512 @@
+//! Files on the server, over SFTP: for servers without a shell, and for whole databases.
+//!
+//! A thin layer over russh-sftp's raw session. One request at a time would cost a round trip for each 32 KiB, so reads
+//! and writes keep [`IN_FLIGHT`] requests under way.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use russh::ChannelMsg;
+use russh_sftp::client::error::Error as ProtocolError;
+use russh_sftp::client::{Config, RawSftpSession};
+use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::fault::{said, within};
+use super::{Connection, Transport, TransportError};
+
+/// Bytes of one read or write; every server takes that much.
+const CHUNK: u32 = 32 * 1024;
+/// Requests under way at once: half a megabyte, which fills 80 Mbit/s at 50 ms.
+const IN_FLIGHT: usize = 16;
+/// Longest packet that is taken: a chunk with its header, or a page of a folder's names.
+const MAX_PACKET: u32 = 64 * 1024;
+/// Limit of one request. Generous, for it has to wait for those before it on a slow line; a dead line ends earlier, by
+/// the connection's keepalives.
+const REQUEST_SECONDS: u64 = 120;
+/// A folder with more names than this is not one that a database lives in.
+const MAX_NAMES: usize = 100_000;
+const POSIX_RENAME: &str = "posix-rename@openssh.com";
+const FSYNC: &str = "fsync@openssh.com";
+
+/// An SFTP session on one channel. Dropping it closes the channel.
+pub struct Sftp {
+    raw: RawSftpSession,
+    can_posix_rename: bool,
+    can_fsync: bool,
+}
+
+/// What the server says of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Bytes.
+    pub size: u64,
+    /// Type and permission bits, as in `st_mode`.
+    pub mode: u32,
+    /// The owner's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// Last change of the contents, in seconds since 1970.
+    pub mtime: u32,
+}
+
+/// A name in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The name, without the folder.
+    pub name: String,
+    /// What stands behind it; of a symbolic link, the link itself.
+    pub info: FileInfo,
+}
+
+/// Why something could not be done with a file on the server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SftpError {
+    /// What kind of failure.
+    pub kind: SftpErrorKind,
+    /// What was done, to what, and why it failed.
+    pub message: String,
+}
+
+/// Kinds of failure that callers treat differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SftpErrorKind {
+    /// No such file or folder.
+    NotFound,
+    /// The user may not do that.
+    Denied,
+    /// There is a file of that name already.
+    Exists,
+    /// The server cannot do that at all.
+    Unsupported,
+    /// The connection ended, or no answer came.
+    Lost,
+    /// Reading or writing on this side failed.
+    Local,
+    /// The server failed and gives no reason that SFTP has a number for: a full disk, a file in the way.
+    Failed,
+}
+
+impl FileInfo {
+    /// Whether it is an ordinary file.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.mode & 0o170_000 == 0o100_000
+    }
+
+    /// Whether it is a folder.
+    #[must_use]
+    pub fn is_dir(&self) -> bool {
+        self.mode & 0o170_000 == 0o040_000
+    }
+}
+
+impl From<FileAttributes> for FileInfo {
+    fn from(attributes: FileAttributes) -> Self {
+        Self {
+            size: attributes.size.unwrap_or_default(),
+            mode: attributes.permissions.unwrap_or_default(),
+            uid: attributes.uid.unwrap_or_default(),
+            gid: attributes.gid.unwrap_or_default(),
+            mtime: attributes.mtime.unwrap_or_default(),
+        }
+    }
+}
+
+impl Connection {
+    /// Opens an SFTP session.
+    ///
+    /// # Errors
+    /// When the connection is gone, or the server offers no SFTP.
+    pub async fn sftp(&self) -> Result<Sftp, TransportError> {
+        let step = format!("open an SFTP session on {}", self.server());
+        let mut channel = self.channel().await?;
+        self.traffic().add_round_trip();
+        within(self.limit(), &step, async {
+            channel.request_subsystem(true, "sftp").await.map_err(|error| self.lost(&step, &error))?;
+            loop {
+                match channel.wait().await {
+                    Some(ChannelMsg::Success) => return Ok(()),
+                    Some(ChannelMsg::Failure) => {
+                        return Err(TransportError::setup(format!(
+                            "cannot {step}: the server offers none; its sshd_config needs `Subsystem sftp internal-sftp`"
+                        )));
+                    }
+                    Some(ChannelMsg::Close) | None => return Err(self.lost(&step, &russh::Error::Disconnect)),
+                    Some(_) => {}
+                }
+            }
+        })
+        .await?;
+        let config = Config {
+            max_packet_len: MAX_PACKET,
+            request_timeout_secs: REQUEST_SECONDS,
+            ..Config::default()
+        };
+        let raw = RawSftpSession::new_with_config(channel.into_stream(), config);
+        self.traffic().add_round_trip();
+        let version = within(self.limit(), &step, async {
+            raw.init()
+                .await
+                .map_err(|error| TransportError::setup(format!("cannot {step}: {error}")))
+        })
+        .await?;
+        Ok(Sftp {
+            raw,
+            can_posix_rename: version.extensions.contains_key(POSIX_RENAME),
+            can_fsync: version.extensions.contains_key(FSYNC),
+        })
+    }
+}
+
+impl Sftp {
+    /// What stands under a path, symbolic links followed.
+    ///
+    /// # Errors
+    /// `NotFound` if there is nothing.
+    pub async fn stat(&self, path: &str) -> Result<FileInfo, SftpError> {
+        let attributes = self
+            .raw
+            .stat(path)
+            .await
+            .map_err(|error| failed("look at", path, &error))?;
+        Ok(attributes.attrs.into())
+    }
+
+    /// The absolute path, without symbolic links.
+    ///
+    /// # Errors
+    /// When a part of it does not exist.
+    pub async fn realpath(&self, path: &str) -> Result<String, SftpError> {
+        let answer = self
+            .raw
+            .realpath(path)
+            .await
+            .map_err(|error| failed("resolve", path, &error))?;
+        let first = answer.files.into_iter().next();
+        first
+            .map(|file| file.filename)
+            .ok_or_else(|| failed("resolve", path, &ProtocolError::UnexpectedPacket))
+    }
+
+    /// The names in a folder, without `.` and `..`, in the server's order.
+    ///
+    /// # Errors
+    /// When it is no folder, may not be read, or holds absurdly many names.
+    pub async fn read_dir(&self, path: &str) -> Result<Vec<DirEntry>, SftpError> {
+        let failed = |error| failed("list", path, &error);
+        let handle = self.raw.opendir(path).await.map_err(failed)?.handle;
+        let mut entries = Vec::new();
+        let listed = loop {
+            match self.raw.readdir(handle.as_str()).await {
+                Ok(page) => entries.extend(
+                    page.files
+                        .into_iter()
+                        .filter(|file| !matches!(&*file.filename, "." | "..")),
+                ),
+                Err(ProtocolError::Status(status)) if status.status_code == StatusCode::Eof => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            if entries.len() > MAX_NAMES {
+                break Err(ProtocolError::Limited(format!("more than {MAX_NAMES} names")));
+            }
+        };
+        let closed = self.raw.close(handle).await;
+        listed.and(closed.map(drop)).map_err(failed)?;
+        Ok(entries
+            .into_iter()
+            .map(|file| DirEntry {
+                name: file.filename,
+                info: file.attrs.into(),
+            })
+            .collect())
+    }
+
+    /// Copies a file of the server to `to`, from `offset` to the length that it has now. `progress` is told the bytes
+    /// of the file that are there so far, `offset` included. Returns the file's length.
+    ///
+    /// # Errors
+    /// When either side fails, or the file becomes shorter meanwhile. What was written by then is a good beginning:
+    /// go on from its length.
+    pub async fn download<W>(
+        &self,
+        path: &str,
+        offset: u64,
+        to: &mut W,
+        mut progress: impl FnMut(u64),
+    ) -> Result<u64, SftpError>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let open = self.raw.open(path, OpenFlags::READ, FileAttributes::empty()).await;
+        let handle = open.map_err(|error| failed("open", path, &error))?.handle;
+        let copied = self.copy_down(path, &handle, offset, to, &mut progress).await;
+        let closed = self
+            .raw
+            .close(handle)
+            .await
+            .map_err(|error| failed("close", path, &error));
+        let length = copied?;
+        closed?;
+        Ok(length)
+    }
+
+    async fn copy_down<W>(
+        &self,
+        path: &str,
+        handle: &str,
+        offset: u64,
+        to: &mut W,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<u64, SftpError>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let attributes = self
+            .raw
+            .fstat(handle)
+            .await
+            .map_err(|error| failed("look at", path, &error))?;
+        let length = attributes.attrs.size.unwrap_or_default();
+        let starts = (offset..length).step_by(CHUNK as usize);
+        let reads = starts.map(|at| self.read_fully(handle, at, length.saturating_sub(at).min(CHUNK.into())));
+        let mut chunks = stream::iter(reads).buffered(IN_FLIGHT);
+        let mut done = offset;
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|error| failed("read", path, &error))?;
+            to.write_all(&chunk)
+                .await
+                .map_err(|error| local("keep what was read of", path, &error))?;
+            done += chunk.len() as u64;
+            progress(done);
+        }
+        to.flush()
+            .await
+            .map_err(|error| local("keep what was read of", path, &error))?;
+        Ok(length)
+    }
+
+    /// Reads exactly `length` bytes: a server may answer with fewer than it was asked for.
+    async fn read_fully(&self, handle: &str, at: u64, length: u64) -> Result<Vec<u8>, ProtocolError> {
+        let mut read = Vec::new();
+        while (read.len() as u64) < length {
+            let missing = u32::try_from(length - read.len() as u64).unwrap_or(CHUNK);
+            let data = self.raw.read(handle, at + read.len() as u64, missing).await?.data;
+            if data.is_empty() || data.len() > missing as usize {
+                return Err(ProtocolError::UnexpectedBehavior(
+                    "it was given a wrong number of bytes".to_owned(),
+                ));
+            }
+            read.extend_from_slice(&data);
+        }
+        Ok(read)
+    }
+
+    /// Copies `from`, to its end, into a new file on the server with exactly the permission bits of `mode`, and has the
+    /// server put it on its disk. `progress` is told the bytes that the server confirmed. Returns the length.
+    ///
+    /// # Errors
+    /// `Failed` if there is a file of that name. A file that was begun is removed again.
+    pub async fn upload<R>(
+        &self,
+        from: &mut R,
+        path: &str,
+        mode: u32,
+        mut progress: impl FnMut(u64),
+    ) -> Result<u64, SftpError>
+    where
+        R: AsyncRead + Unpin,
+    {
+        let attributes = FileAttributes {
+            permissions: Some(mode & 0o7777),
+            ..FileAttributes::empty()
+        };
+        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
+        let handle = match self.raw.open(path, flags, attributes.clone()).await {
+            Ok(opened) => opened.handle,
+            Err(error) => return Err(self.or_exists(path, failed("create", path, &error)).await),
+        };
+        let copied = self.copy_up(from, path, &handle, &attributes, &mut progress).await;
+        // Errors of the last writes may only come with the close.
+        let closed = self
+            .raw
+            .close(handle)
+            .await
+            .map_err(|error| failed("close", path, &error));
+        match copied.and_then(|length| closed.map(|_| length)) {
+            Ok(length) => Ok(length),
+            Err(error) => {
+                // The first error is the one to tell.
+                let _ = self.remove(path).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn copy_up<R>(
+        &self,
+        from: &mut R,
+        path: &str,
+        handle: &str,
+        attributes: &FileAttributes,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<u64, SftpError>
+    where
+        R: AsyncRead + Unpin,
+    {
+        let chunks = stream::try_unfold((from, 0), |(from, at)| async move {
+            let mut chunk = Vec::with_capacity(CHUNK as usize);
+            let read = (&mut *from).take(CHUNK.into()).read_to_end(&mut chunk).await;
+            let length = read.map_err(|error| local("read what was to go to", path, &error))? as u64;
+            Ok::<_, SftpError>((length > 0).then_some(((at, chunk), (from, at + length))))
+        });
+        let writes = chunks.map_ok(|(at, chunk)| async move {
+            let length = chunk.len() as u64;
+            self.raw
+                .write(handle, at, chunk)
+                .await
+                .map_err(|error| failed("write", path, &error))?;
+            Ok(length)
+        });
+        let mut confirmed = std::pin::pin!(writes.try_buffered(IN_FLIGHT));
+        let mut done = 0;
+        while let Some(length) = confirmed.try_next().await? {
+            done += length;
+            progress(done);
+        }
+        // The server's umask may have taken bits away.
+        let set = self.raw.fsetstat(handle, attributes.clone()).await;
+        set.map_err(|error| failed("set the permissions of", path, &error))?;
+        if self.can_fsync {
+            self.raw
+                .fsync(handle)
+                .await
+                .map_err(|error| failed("write to the disk", path, &error))?;
+        }
+        Ok(done)
+    }
+
+    /// Sets permission bits.
+    ///
+    /// # Errors
+    /// `Denied` if the file is another user's.
+    pub async fn set_mode(&self, path: &str, mode: u32) -> Result<(), SftpError> {
+        let attributes = FileAttributes {
+            permissions: Some(mode & 0o7777),
+            ..FileAttributes::empty()
+        };
+        self.raw
+            .setstat(path, attributes)
+            .await
+            .map(drop)
+            .map_err(|error| failed("set the permissions of", path, &error))
+    }
+
+    /// Gives a file to another owner and group.
+    ///
+    /// # Errors
+    /// `Denied` unless the user is root.
+    pub async fn set_owner(&self, path: &str, uid: u32, gid: u32) -> Result<(), SftpError> {
+        let attributes = FileAttributes {
+            uid: Some(uid),
+            gid: Some(gid),
+            ..FileAttributes::empty()
+        };
+        self.raw
+            .setstat(path, attributes)
+            .await
+            .map(drop)
+            .map_err(|error| failed("set the owner of", path, &error))
+    }
+
+    /// Renames a file unless there is one of the new name.
+    ///
+    /// # Errors
+    /// `Exists` if there is one.
+    pub async fn rename_if_absent(&self, from: &str, to: &str) -> Result<(), SftpError> {
+        match self.raw.rename(from, to).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self
+                .or_exists(to, failed("rename", &format!("{from} to {to}"), &error))
+                .await),
+        }
+    }
+
+    /// Renames a file in one step over one that may be there, as rename(2).
+    ///
+    /// # Errors
+    /// `Unsupported` if the server is not OpenSSH's or the like.
+    pub async fn posix_rename(&self, from: &str, to: &str) -> Result<(), SftpError> {
+        let failed = |error| failed("rename", &format!("{from} to {to}"), &error);
+        if !self.can_posix_rename {
+            let kind = SftpErrorKind::Unsupported;
+            let message = format!("cannot rename {from} to {to} on the server: it lacks {POSIX_RENAME}");
+            return Err(SftpError { kind, message });
+        }
+        let mut names = Vec::new();
+        for name in [from, to] {
+            let length = u32::try_from(name.len()).map_err(|_| failed(ProtocolError::Limited("name".to_owned())))?;
+            names.extend_from_slice(&length.to_be_bytes());
+            names.extend_from_slice(name.as_bytes());
+        }
+        match self.raw.extended(POSIX_RENAME, names).await.map_err(failed)? {
+            Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
+            Packet::Status(status) => Err(failed(ProtocolError::Status(status))),
+            _ => Err(failed(ProtocolError::UnexpectedPacket)),
+        }
+    }
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub async fn remove(&self, path: &str) -> Result<(), SftpError> {
+        self.raw
+            .remove(path)
+            .await
+            .map(drop)
+            .map_err(|error| failed("remove", path, &error))
+    }
+
+    /// SFTP has no number for "there is one already": turns a plain failure into `Exists` if there is.
+    async fn or_exists(&self, path: &str, error: SftpError) -> SftpError {
+        if error.kind != SftpErrorKind::Failed || self.raw.lstat(path).await.is_err() {
+            return error;
+        }
+        SftpError {
+            kind: SftpErrorKind::Exists,
+            message: format!("{}: {path} is there already", error.message),
+        }
+    }
+}
+
+fn failed(verb: &str, path: &str, error: &ProtocolError) -> SftpError {
+    let (kind, cause) = match error {
+        ProtocolError::Status(status) => (kind_of(status.status_code), said(&status.error_message)),
+        ProtocolError::Timeout | ProtocolError::IO(_) | ProtocolError::UnexpectedBehavior(_) => {
+            (SftpErrorKind::Lost, error.to_string())
+        }
+        other => (SftpErrorKind::Failed, other.to_string()),
+    };
+    SftpError {
+        kind,
+        message: format!("cannot {verb} {path} on the server: {cause}"),
+    }
+}
+
+fn local(verb: &str, path: &str, error: &std::io::Error) -> SftpError {
+    SftpError {
+        kind: SftpErrorKind::Local,
+        message: format!("cannot {verb} the server's {path}: {error}"),
+    }
+}
+
+fn kind_of(code: StatusCode) -> SftpErrorKind {
+    match code {
+        StatusCode::NoSuchFile => SftpErrorKind::NotFound,
+        StatusCode::PermissionDenied => SftpErrorKind::Denied,
+        StatusCode::OpUnsupported => SftpErrorKind::Unsupported,
+        StatusCode::NoConnection | StatusCode::ConnectionLost => SftpErrorKind::Lost,
+        StatusCode::Ok | StatusCode::Eof | StatusCode::Failure | StatusCode::BadMessage => SftpErrorKind::Failed,
+    }
+}
