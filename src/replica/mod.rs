@@ -4,8 +4,10 @@
 //! [`Sql`] that carries it: a connection in this process, or an engine at the far end of an SSH channel.
 
 pub mod engine;
+mod local_sql;
 mod sql;
 pub mod sqlite;
 pub mod wire;
 
+pub use local_sql::LocalSql;
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
