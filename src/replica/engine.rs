@@ -82,3 +82,37 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Option<String>> {
     input.read_line(&mut line)?;
     Ok(line.ends_with('\n').then_some(line))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve_text(input: &str) -> (Result<(), EngineError>, String, i64) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let database = rusqlite::Connection::open(&path).unwrap();
+        database.execute_batch("CREATE TABLE t(a)").unwrap();
+        let mut output = Vec::new();
+        let result = serve(&path, Duration::ZERO, input.as_bytes(), &mut output);
+        let rows = database
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .unwrap();
+        (result, String::from_utf8(output).unwrap(), rows)
+    }
+
+    #[test]
+    fn a_line_that_was_cut_is_not_run() {
+        for cut in ["DELETE FROM t;", "--+2\nDELETE FROM t\n;", "--+2\nDELETE FROM t;\n"] {
+            let (result, output, rows) = serve_text(&format!("INSERT INTO t VALUES(1);\nSELECT 'n';\n{cut}"));
+            result.unwrap();
+            assert_eq!((output.as_str(), rows), ("n\n", 1), "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_wire_text_is_an_error() {
+        let (result, output, _) = serve_text("SELECT 't', 1;\n");
+        assert!(result.unwrap_err().to_string().contains("column 2"), "{output}");
+        assert!(serve_text("--+x\n").0.is_err());
+    }
+}

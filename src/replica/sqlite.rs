@@ -56,7 +56,7 @@ fn uri(path: &Path, mode: OpenMode) -> String {
     use std::fmt::Write as _;
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
             uri.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
@@ -80,6 +80,7 @@ fn register(connection: &Connection, path: PathBuf, opened: Option<(u64, u64)>) 
     connection.create_scalar_function("ieee754_to_blob", 1, pure, |context| {
         Ok(match context.get_raw(0) {
             ValueRef::Real(real) => Some(real.to_be_bytes().to_vec()),
+            ValueRef::Integer(_) => Some(context.get::<f64>(0)?.to_be_bytes().to_vec()),
             _ => None,
         })
     })?;
@@ -186,5 +187,21 @@ pub(crate) fn reason(error: &rusqlite::Error) -> String {
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_names_the_path_and_nothing_else() {
+        let path = Path::new("/a b/c?mode=memory#%\u{e9}.db");
+        assert_eq!(
+            uri(path, OpenMode::ReadOnly),
+            "file:%2fa%20b%2fc%3fmode%3dmemory%23%25%c3%a9.db?mode=ro"
+        );
+        // Two plain slashes would begin with the name of a host.
+        assert_eq!(uri(Path::new("//a/b"), OpenMode::ReadWrite), "file:%2f%2fa%2fb?mode=rw");
     }
 }

@@ -10,8 +10,7 @@ pub mod known_hosts;
 mod line;
 mod process;
 mod session;
-pub mod session;
-mod sftp;
+pub mod sftp;
 mod transport;
 
 pub use backoff::Backoff;

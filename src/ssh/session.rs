@@ -111,7 +111,7 @@ impl Session {
         let process = transport.exec(&launch::command(options, &token)).await?;
         let mut session = Self {
             stdin: process.stdin,
-            lines: Lines::new(process.stdout, options.max_line),
+            lines: Lines::new(process.stdout, MAX_HELLO),
             stderr: Stderr::drain(process.stderr),
             traffic: transport.traffic(),
             token,
@@ -127,6 +127,7 @@ impl Session {
             session.engine = engine.to_string();
             session.database.clone_from(&hello.database);
         }
+        session.lines.allow(options.max_line);
         match greeted {
             Ok(()) => Ok((session, hello)),
             Err(stop) => Err(explain(session.error(stop).await, hello, options)),
@@ -145,16 +146,14 @@ impl Session {
         let mark = format!("{} ", self.token).into_bytes();
         let mut seen = 0;
         self.request(&setup, &mut |line| {
-            seen += line.len();
+            seen += line.len() + 1;
             if seen > MAX_HELLO {
-                return Err(protocol(format!(
-                    "more than {MAX_HELLO} bytes came before an engine spoke"
-                )));
+                return Err(protocol("too much came before an engine spoke"));
             }
             match line.strip_prefix(mark.as_slice()) {
                 Some(said) => hello
                     .take(said)
-                    .ok_or_else(|| protocol("the launch script's words are damaged".to_owned())),
+                    .ok_or_else(|| protocol("the launch script's words are damaged")),
                 None => Ok(()),
             }
         })
@@ -199,7 +198,7 @@ impl Session {
 
     /// Takes the whole lines that have come; true when the last one was the marker.
     fn take_lines(&mut self, marker: &[u8], take: &mut TakeLine<'_>) -> Result<bool, SqlError> {
-        let too_long = |_| protocol("a row is longer than allowed".to_owned());
+        let too_long = |_| protocol("a row is longer than allowed");
         while let Some(line) = self.lines.next().map_err(too_long)? {
             if line == marker {
                 return Ok(true);
@@ -229,7 +228,7 @@ impl Sql for Session {
     async fn run(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
         let taken = self
             .request(script, &mut |line| {
-                let row = wire::decode_row(line).map_err(|error| protocol(error.to_string()))?;
+                let row = wire::decode_row(line).map_err(|error| protocol(&error.to_string()))?;
                 answer(row)
             })
             .await;
@@ -308,7 +307,7 @@ fn lost(message: String) -> SqlError {
     }
 }
 
-fn protocol(message: String) -> SqlError {
+fn protocol(message: &str) -> SqlError {
     SqlError {
         kind: SqlErrorKind::Protocol,
         message: format!("the server's answer cannot be used: {message}"),

@@ -2,18 +2,19 @@
 
 use std::ffi::OsString;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use modsync::ssh::{Process, Traffic, Transport, TransportError, TransportErrorKind};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
-/// Runs commands with `sh -c`. A program is killed when the far end of its output is dropped and it writes again, or
-/// when its input ends, as behind SSH.
+/// Runs commands with `sh -c`. Programs end when their input does, as behind SSH, and at the latest with the transport.
 #[derive(Default)]
 pub struct LocalTransport {
     traffic: Arc<Traffic>,
     env: Vec<(OsString, OsString)>,
     before: String,
+    nobody: bool,
+    children: Mutex<Vec<Child>>,
 }
 
 impl LocalTransport {
@@ -28,6 +29,27 @@ impl LocalTransport {
         self.before = format!("{text}\n");
         self
     }
+
+    /// Runs programs as a user whom file permissions hold back, also when the tests run as root.
+    pub fn as_nobody(mut self) -> Self {
+        self.nobody = true;
+        self
+    }
+
+    /// The process id of the program that was started last.
+    pub fn last_pid(&self) -> u32 {
+        self.children.lock().unwrap().last().and_then(Child::id).unwrap()
+    }
+
+    fn shell(&self) -> Command {
+        let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
+        if !(self.nobody && root) {
+            return Command::new("sh");
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh"]);
+        command
+    }
 }
 
 impl Transport for LocalTransport {
@@ -36,21 +58,25 @@ impl Transport for LocalTransport {
             kind: TransportErrorKind::Unreachable,
             message: format!("cannot start sh: {error}"),
         };
-        let mut child = Command::new("sh")
+        let mut child = self
+            .shell()
             .arg("-c")
             .arg(format!("{}{command}", self.before))
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
         let gone = || failed(std::io::ErrorKind::BrokenPipe.into());
-        Ok(Process {
+        let process = Process {
             stdin: Box::new(child.stdin.take().ok_or_else(gone)?),
             stdout: Box::new(child.stdout.take().ok_or_else(gone)?),
             stderr: Box::new(child.stderr.take().ok_or_else(gone)?),
-        })
+        };
+        self.children.lock().unwrap().push(child);
+        Ok(process)
     }
 
     fn traffic(&self) -> Arc<Traffic> {

@@ -42,7 +42,7 @@ try {
     ]);
     $database->exec("PRAGMA busy_timeout=" . (int) $argv[2]);
     $database->sqliteCreateFunction("ieee754_to_blob", function ($real) {
-        return is_float($real) ? pack("E", $real) : null;
+        return is_float($real) || is_int($real) ? pack("E", $real) : null;
     }, 1);
     $database->sqliteCreateFunction("ieee754_from_blob", function ($blob) {
         return is_string($blob) && strlen($blob) === 8 ? unpack("E", $blob)[1] : null;

@@ -18,7 +18,7 @@ def identity():
 
 
 def to_blob(real):
-    return struct.pack(">d", real) if isinstance(real, float) else None
+    return struct.pack(">d", real) if isinstance(real, (int, float)) else None
 
 
 def from_blob(blob):

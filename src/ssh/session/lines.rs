@@ -31,6 +31,11 @@ impl Lines {
         }
     }
 
+    /// Sets how long a line may be.
+    pub(super) fn allow(&mut self, max_line: usize) {
+        self.max_line = max_line;
+    }
+
     /// Waits for more bytes; 0 is the end. Nothing is lost when the wait is given up.
     pub(super) async fn fill(&mut self) -> io::Result<usize> {
         self.buffer.reserve(CHUNK);
