@@ -56,7 +56,7 @@ impl fmt::Display for Held {
         let table = &self.table;
         match &self.seen {
             Seen::Deletes { deletes, rows, share } => {
-                let percent = share * 100.0;
+                let percent = (share * 10_000.0).round() / 100.0;
                 write!(
                     f,
                     "{table}: {deletes} of {rows} rows would be deleted, more than max_delete ({percent}%)"
@@ -145,4 +145,96 @@ fn commonest_new_value(writes: &[RowOp], column: usize) -> Option<(&Value, u64)>
     counts
         .into_iter()
         .max_by(|(a, x), (b, y)| x.cmp(y).then_with(|| b.cmp(a)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Affinity, Column};
+
+    #[test]
+    fn a_share_of_the_rows_may_go_and_always_one() {
+        for (rows, deletes, share, held) in [
+            (100, 25, 0.25, false),
+            (100, 26, 0.25, true),
+            (2, 1, 0.25, false),
+            (1, 1, 0.0, false),
+            (3, 2, 0.25, true),
+            (10, 10, 1.0, false),
+            (0, 0, 0.25, false),
+        ] {
+            let answer = max_delete("t", rows, deletes, share);
+            assert_eq!(answer.is_some(), held, "{deletes} of {rows}, allowed {share}");
+        }
+        let text = max_delete("products", 100, 26, 0.25).unwrap().to_string();
+        assert_eq!(
+            text,
+            "products: 26 of 100 rows would be deleted, more than max_delete (25%)"
+        );
+    }
+
+    #[test]
+    fn a_table_does_not_become_empty_by_itself() {
+        assert_eq!(
+            emptied("t", 2, 0).unwrap().to_string(),
+            "t: all 2 rows are gone on one side"
+        );
+        assert_eq!(emptied("t", 1, 0), None);
+        assert_eq!(emptied("t", 0, 0), None);
+        assert_eq!(emptied("t", 2, 1), None);
+    }
+
+    /// Updates of (key, stage): `changed` rows go from `from` to `to`.
+    fn updates(changed: i64, from: &Value, to: &Value) -> Vec<RowOp> {
+        let update = |key| RowOp::Update {
+            before: vec![Value::Integer(key), from.clone()],
+            after: vec![Value::Integer(key), to.clone()],
+        };
+        (0..changed).map(update).collect()
+    }
+
+    fn stages() -> Table {
+        let column = |name: &str| Column {
+            name: name.to_owned(),
+            declared: String::new(),
+            affinity: Affinity::Blob,
+            not_null: false,
+        };
+        Table {
+            name: "t".to_owned(),
+            columns: vec![column("id"), column("stage")],
+            key: vec![0],
+            rowid: None,
+            unique: vec![vec![0]],
+            foreign_keys: vec![],
+            triggers: vec![],
+        }
+    }
+
+    #[test]
+    fn one_value_over_most_rows_is_held() {
+        let (old, new) = (Value::text("approved"), Value::Null);
+        let held = |rows, writes: &[RowOp]| wiped_column(&stages(), rows, writes, &[]);
+        let text = held(100, &updates(50, &old, &new)).unwrap().to_string();
+        assert_eq!(text, "t.stage: set to \"NULL\" in 50 of 100 rows at once");
+        assert_eq!(held(100, &updates(49, &old, &new)), None, "less than half of the rows");
+        assert!(held(20, &updates(20, &old, &new)).is_some());
+        assert_eq!(held(19, &updates(19, &old, &new)), None, "a small table");
+        assert_eq!(
+            held(100, &updates(90, &Value::Null, &old)),
+            None,
+            "filling what was empty"
+        );
+        let mixed = [
+            updates(40, &old, &Value::Integer(1)),
+            updates(40, &old, &Value::Integer(2)),
+        ]
+        .concat();
+        assert_eq!(held(100, &mixed), None, "two values");
+        assert_eq!(
+            wiped_column(&stages(), 100, &updates(90, &old, &new), &[1]),
+            None,
+            "bookkeeping"
+        );
+    }
 }
