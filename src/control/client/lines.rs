@@ -102,7 +102,7 @@ impl Lines {
             }
             match self.body.frame().await {
                 None => return Ok(None),
-                Some(Err(_)) => return Err(wire::gone()),
+                Some(Err(_)) => return Err(wire::ended()),
                 Some(Ok(frame)) => self.buffer.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
             }
         }

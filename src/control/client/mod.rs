@@ -21,6 +21,7 @@ use super::types::{
 };
 pub use lines::{Events, Logs};
 use wire::Call;
+pub use wire::ended;
 
 /// For requests that the daemon answers from memory.
 const SHORT: Duration = Duration::from_secs(5);
@@ -169,7 +170,7 @@ impl Client {
         let patience = Instant::now() + LAST_WORDS;
         tokio::select! {
             answer = &mut answer => answer,
-            () = sleep_until(patience) => Err(wire::gone()),
+            () = sleep_until(patience) => Err(ended()),
         }
     }
 

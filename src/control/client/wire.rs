@@ -99,7 +99,7 @@ impl Call {
             .header("content-type", "application/json")
             .body(Full::new(self.body.clone()))
             .map_err(|cause| failed("write the request", &cause))?;
-        sender.send_request(request).await.map_err(|_| gone())
+        sender.send_request(request).await.map_err(|_| ended())
     }
 }
 
@@ -107,7 +107,7 @@ async fn read(body: Incoming) -> Result<Bytes, ErrorBody> {
     body.collect()
         .await
         .map(http_body_util::Collected::to_bytes)
-        .map_err(|_| gone())
+        .map_err(|_| ended())
 }
 
 /// A connection to the daemon, whose user is ours, or root, or anybody if we are root.
@@ -170,7 +170,7 @@ fn unreachable(path: &Path, cause: &io::Error) -> ErrorBody {
 }
 
 /// The connection broke: the daemon is no more.
-pub(super) fn gone() -> ErrorBody {
+pub fn ended() -> ErrorBody {
     ErrorBody {
         code: ErrorCode::NotRunning,
         error: "wait for the daemon's answer: the daemon ended meanwhile".to_owned(),
