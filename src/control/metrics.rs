@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
+use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -81,6 +82,15 @@ fn gauges<const N: usize>(registry: &mut Registry, name: &str, help: &str, sampl
     registry.register(name, help, family);
 }
 
+/// Adds one gauge, unless its value is unknown.
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: Option<f64>) {
+    if let Some(value) = value {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(value);
+        registry.register(name, help, gauge);
+    }
+}
+
 fn register_state(registry: &mut Registry, status: &Status) {
     let version = vec![("version", status.version.clone())];
     gauges(registry, "build_info", "The daemon's version", [(version, Some(1.0))]);
@@ -96,56 +106,51 @@ fn register_state(registry: &mut Registry, status: &Status) {
         "1 for the state that the daemon is in",
         State::ALL.map(state),
     );
-    let in_sync = [(vec![], status.in_sync.map(one_if))];
-    gauges(registry, "in_sync", "1 when both sides hold the same", in_sync);
     let pending = [
         (direction("pull"), status.pending.pull.map(float)),
         (direction("push"), status.pending.push.map(float)),
     ];
     gauges(registry, "pending_rows", "Rows waiting to move", pending);
-    let waiting = [(vec![], Some(float(status.conflicts)))];
-    gauges(
-        registry,
-        "conflicts_waiting",
-        "Conflicts that nobody has looked at",
-        waiting,
-    );
-    let held = [(vec![], Some(status.left_out.len() as f64))];
-    gauges(registry, "left_out_tables", "Tables left out or held", held);
     let last = status.last_cycle.as_ref();
-    let times = [
-        ("started_timestamp_seconds", "When the daemon started", status.started),
+    let seconds = |time: Option<Timestamp>| time.map(|time| time.as_second() as f64);
+    let took = last.map(|cycle| float(cycle.duration_ms) / 1000.0);
+    let last = last.and_then(|cycle| cycle.started);
+    for (name, help, value) in [
+        ("in_sync", "1 when both sides hold the same", status.in_sync.map(one_if)),
+        (
+            "conflicts_waiting",
+            "Conflicts that nobody has looked at",
+            Some(float(status.conflicts)),
+        ),
+        (
+            "left_out_tables",
+            "Tables left out or held",
+            Some(status.left_out.len() as f64),
+        ),
+        (
+            "started_timestamp_seconds",
+            "When the daemon started",
+            seconds(status.started),
+        ),
         (
             "as_of_timestamp_seconds",
             "When the server was last heard",
-            status.as_of,
+            seconds(status.as_of),
         ),
         (
             "last_cycle_started_timestamp_seconds",
             "When the last cycle started",
-            last.and_then(|cycle| cycle.started),
+            seconds(last),
         ),
+        ("last_cycle_duration_seconds", "How long the last cycle took", took),
         (
             "next_run_timestamp_seconds",
             "When the next cycle runs by itself",
-            status.next_run,
+            seconds(status.next_run),
         ),
-    ];
-    for (name, help, time) in times {
-        gauges(
-            registry,
-            name,
-            help,
-            [(vec![], time.map(|time| time.as_second() as f64))],
-        );
+    ] {
+        gauge(registry, name, help, value);
     }
-    let took = [(vec![], last.map(|cycle| float(cycle.duration_ms) / 1000.0))];
-    gauges(
-        registry,
-        "last_cycle_duration_seconds",
-        "How long the last cycle took",
-        took,
-    );
 }
 
 fn register_sides(registry: &mut Registry, status: &Status) {

@@ -23,7 +23,7 @@ use super::{metrics, stream};
 /// The largest request body. The largest that makes sense has some hundred bytes.
 pub(super) const MAX_BODY: usize = 64 * 1024;
 /// How long a client may take to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Event and log streams at once: they stay, and must leave connections for the others.
 const MAX_STREAMS: usize = 32;
 
@@ -173,7 +173,7 @@ async fn read_body(body: Body) -> Result<Bytes, ErrorBody> {
         )),
         Err(_) => Err(bad_request(
             "read the body of the request: it did not come in time".to_owned(),
-            "send it within five seconds",
+            "send it within two seconds",
         )),
     }
 }

@@ -23,7 +23,7 @@ pub use super::socket::{BindError, bind};
 /// Connections served at once; more wait in the kernel's queue until one ends.
 const MAX_CONNECTIONS: usize = 128;
 /// For the head of a request, and for the next one on a kept connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Room for the head of a request; the body's limit is [`routes::MAX_BODY`].
 const MAX_HEAD: usize = 64 * 1024;
 /// How long running requests may go on once the daemon ends.

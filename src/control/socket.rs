@@ -96,13 +96,28 @@ async fn refuse_occupied(path: &Path) -> Result<(), BindError> {
 /// # Errors
 /// When the operating system does not tell.
 pub(super) fn peer_is_trusted(stream: &UnixStream) -> io::Result<bool> {
-    let own = own_uid()?;
-    let peer = stream.peer_cred()?.uid();
-    Ok(peer == own || peer == 0)
+    Ok(trusts(own_uid()?, stream.peer_cred()?.uid()))
+}
+
+fn trusts(own: u32, peer: u32) -> bool {
+    peer == own || peer == 0
 }
 
 /// The user that this process acts as, asked of a pair of sockets: the standard library has no other safe way.
 pub(super) fn own_uid() -> io::Result<u32> {
     let (one, _other) = UnixStream::pair()?;
     Ok(one.peer_cred()?.uid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_user_and_root_are_trusted_and_nobody_else() {
+        assert!(trusts(1000, 1000));
+        assert!(trusts(1000, 0));
+        assert!(!trusts(1000, 1001));
+        assert!(!trusts(0, 1000));
+    }
 }
