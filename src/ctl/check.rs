@@ -30,7 +30,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Fail
 }
 
 /// The comparison as text.
-fn render(report: &CheckReport, style: &Style) -> String {
+pub(super) fn render(report: &CheckReport, style: &Style) -> String {
     let verdict = match report.in_sync {
         true => style.paint(Tone::Good, "in sync"),
         false => style.paint(Tone::Busy, "not in sync"),
@@ -71,7 +71,3 @@ fn row(table: &TableCheck) -> Option<Vec<String>> {
     let cells = numbers.map(|number| number.to_string());
     (numbers != [0; 5]).then(|| [name].into_iter().chain(cells).collect())
 }
-
-#[cfg(test)]
-#[path = "check_tests.rs"]
-mod tests;

@@ -26,18 +26,7 @@ pub(super) fn one_line(cycle: &CycleSummary, style: &Style) -> String {
 pub(super) fn render(cycle: &CycleSummary, style: &Style) -> String {
     let mut lines = vec![headline(cycle, style)];
     lines.extend(cycle.reason.iter().map(|reason| format!("  {}", text::safe(reason))));
-    let width = cycle
-        .tables
-        .iter()
-        .map(|table| text::safe(&table.table).chars().count())
-        .max()
-        .unwrap_or(0);
-    lines.extend(
-        cycle
-            .tables
-            .iter()
-            .filter_map(|table| table_line(table, width, cycle.outcome)),
-    );
+    lines.extend(tables(cycle));
     if cycle.conflicts > 0 {
         let recorded = format!(
             "{}: see `modsyncctl conflicts`",
@@ -96,13 +85,19 @@ fn moved(cycle: &CycleSummary) -> Option<String> {
     )
 }
 
-fn table_line(table: &TableMoves, width: usize, outcome: Outcome) -> Option<String> {
-    let [pull, push, delete] = verbs(outcome);
-    let moved = text::parts(
-        "row",
-        &[(table.pulled, pull), (table.pushed, push), (table.deleted, delete)],
-    )?;
-    Some(format!("  {:width$}  {moved}", text::safe(&table.table)))
+/// A line for each table in which something moved.
+fn tables(cycle: &CycleSummary) -> Vec<String> {
+    let [pull, push, delete] = verbs(cycle.outcome);
+    let moved = |table: &TableMoves| {
+        let counts = [(table.pulled, pull), (table.pushed, push), (table.deleted, delete)];
+        text::parts("row", &counts).map(|moved| (text::safe(&table.table).into_owned(), moved))
+    };
+    let tables: Vec<_> = cycle.tables.iter().filter_map(moved).collect();
+    let width = tables.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    tables
+        .iter()
+        .map(|(name, moved)| format!("  {name:width$}  {moved}"))
+        .collect()
 }
 
 /// What was done to rows, or would be.
@@ -123,7 +118,3 @@ fn cost(cycle: &CycleSummary) -> String {
         text::bytes(cycle.bytes_received),
     )
 }
-
-#[cfg(test)]
-#[path = "cycle_tests.rs"]
-mod tests;

@@ -41,7 +41,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
 }
 
 /// The plan as text.
-fn render(report: &DiffReport, style: &Style) -> String {
+pub(super) fn render(report: &DiffReport, style: &Style) -> String {
     let mut lines = Vec::new();
     if let Some(reason) = &report.stopped {
         let stopped = format!("a cycle would stop before it writes: {}", text::safe(reason));
@@ -76,7 +76,3 @@ fn render(report: &DiffReport, style: &Style) -> String {
     ));
     lines.join("\n") + "\n"
 }
-
-#[cfg(test)]
-#[path = "diff_tests.rs"]
-mod tests;

@@ -13,6 +13,8 @@ mod exit;
 mod logs;
 mod out;
 mod pause;
+#[cfg(test)]
+mod render_tests;
 mod row;
 mod socket;
 mod status;

@@ -46,7 +46,7 @@ pub(super) async fn resume(context: &mut Context) -> Result<Exit, Failure> {
 }
 
 /// Whether it is paused now, in one line.
-fn render(status: &Status, style: &Style) -> String {
+pub(super) fn render(status: &Status, style: &Style) -> String {
     match (status.state, status.paused_until) {
         (State::Paused, Some(until)) => format!("paused until {}\n", text::clock(until, style)),
         (State::Paused, None) => "paused until `modsyncctl resume`\n".to_owned(),

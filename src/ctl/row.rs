@@ -82,6 +82,10 @@ fn plain(cell: &Json) -> String {
             Some((kind, Json::String(digits))) if kind == "text" => {
                 format!("<text of {} bytes, not UTF-8>", digits.len() / 2)
             }
+            Some((kind, Json::String(digits))) if kind == "real" => {
+                let bits = u64::from_str_radix(digits, 16).map(f64::from_bits);
+                bits.map_or_else(|_| cell.to_string(), |real| format!("{real:?}"))
+            }
             _ => cell.to_string(),
         },
         other => other.to_string(),

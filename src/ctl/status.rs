@@ -100,8 +100,14 @@ pub(super) fn render(status: &Status, style: &Style) -> String {
     lines.extend(status.reason.iter().map(|reason| format!("  {}", text::safe(reason))));
     lines.push(String::new());
     let mut field = |label: &str, value: String| lines.push(format!("{} {value}", style.label(label, LABEL)));
-    field("local", text::safe(&status.database).into_owned());
-    field("server", server(status));
+    for (label, place) in [
+        ("local", text::safe(&status.database).into_owned()),
+        ("server", server(status)),
+    ] {
+        if !place.is_empty() {
+            field(label, place);
+        }
+    }
     if let Some(last) = &status.last_cycle {
         field("last sync", cycle::one_line(last, style));
     }
@@ -185,7 +191,3 @@ fn pending(status: &Status) -> String {
         (None, unknown) => format!("{} not known", unknown.join(" and ")),
     }
 }
-
-#[cfg(test)]
-#[path = "status_tests.rs"]
-mod tests;

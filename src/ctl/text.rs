@@ -57,7 +57,7 @@ pub fn duration(ms: u64) -> String {
         _ => format!("{big} {one} {small} {other}"),
     };
     match seconds {
-        0..10 => format!("{}.{:02} s", seconds, ms % 1000 / 10),
+        0..10 => format!("{:.2} s", ms as f64 / 1000.0),
         10..60 => format!("{seconds} s"),
         60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
         3600..86_400 => two(seconds / 3600, "h", seconds / 60 % 60, "min"),
@@ -122,4 +122,56 @@ pub(super) fn parts(noun: &str, parts: &[(u64, &str)]) -> Option<String> {
         }
     }
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        let durations = [
+            (0, "0.00 s"),
+            (154, "0.15 s"),
+            (9_990, "9.99 s"),
+            (12_000, "12 s"),
+            (60_000, "1 min"),
+        ];
+        let longer = [
+            (75_000, "1 min 15 s"),
+            (7_500_000, "2 h 5 min"),
+            (90_000_000, "1 d 1 h"),
+        ];
+        for (ms, text) in durations.into_iter().chain(longer) {
+            assert_eq!(duration(ms), text);
+        }
+        let sizes = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (999_949, "999.9 kB"),
+            (999_999, "1.0 MB"),
+        ];
+        for (number, text) in sizes.into_iter().chain([(u64::MAX, "18446744.1 TB")]) {
+            assert_eq!(bytes(number), text);
+        }
+        assert_eq!(
+            (count(0, "row"), count(1, "row")),
+            ("0 rows".to_owned(), "1 row".to_owned())
+        );
+        assert_eq!(
+            parts("row", &[(0, "to pull"), (7, "to push")]).as_deref(),
+            Some("7 rows to push")
+        );
+        assert_eq!(parts("row", &[(0, "to pull")]), None);
+    }
+
+    #[test]
+    fn data_is_escaped_and_cut_by_characters() {
+        assert_eq!(safe("Kleid, grün 裙 \u{1f457}"), "Kleid, grün 裙 \u{1f457}");
+        assert_eq!(safe("a\x1b[31m\u{9b}b\u{7f}\t\n"), "a\\u{1b}[31m\\u{9b}b\\u{7f}\\t\\n");
+        assert_eq!(safe("\u{202e}\u{2066}"), "\\u{202e}\\u{2066}");
+        assert_eq!(short("grüner", 4), "grü…");
+        assert_eq!(short("\x1b\x1b", 4), "\\u{…", "what is cut is the escaped form");
+    }
 }

@@ -19,7 +19,7 @@ pub(super) async fn run(context: &mut Context) -> Result<Exit, Failure> {
 }
 
 /// The proof as text.
-fn render(report: &VerifyReport, style: &Style) -> String {
+pub(super) fn render(report: &VerifyReport, style: &Style) -> String {
     let verdict = match report.equal {
         true => style.paint(Tone::Good, "both sides hold the same, row for row"),
         false => style.paint(Tone::Bad, "the sides differ"),
@@ -61,7 +61,3 @@ fn differences(table: &TableVerify, style: &Style) -> Vec<String> {
     }
     lines
 }
-
-#[cfg(test)]
-#[path = "verify_tests.rs"]
-mod tests;
