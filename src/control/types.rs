@@ -367,6 +367,8 @@ pub enum Event {
     Phase(PhaseEvent),
     /// A cycle ended.
     Cycle(Box<CycleSummary>),
+    /// Nothing happened for a while: the daemon lives. The server of the socket adds these.
+    Heartbeat,
 }
 
 /// A cycle's progress.
@@ -413,20 +415,32 @@ pub struct ErrorBody {
     pub hint: Option<String>,
 }
 
-/// Kinds of error; each has one exit code of `modsyncctl`.
+/// Kinds of error; each has one HTTP status and one exit code of `modsyncctl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// 400, exit 2: the request makes no sense.
     BadRequest,
+    /// 403, exit 1: the socket's owner alone may ask.
+    Forbidden,
     /// 404, exit 1: no such table, row, cycle, path.
     NotFound,
+    /// 405, exit 1: the path exists, with another method.
+    MethodNotAllowed,
     /// 409, exit 4: a guard stopped it: a brake, a plan that no longer holds.
     Attention,
+    /// 413, exit 2: the request's body is too large.
+    TooLarge,
     /// 500, exit 1.
     Failed,
     /// 502, exit 5: the server cannot be reached.
     Offline,
+    /// 503, exit 1: too many clients stream at once.
+    Busy,
     /// 503, exit 1: the daemon is ending.
     Ending,
+    /// Exit 3: no daemon listens. Said by the client alone.
+    NotRunning,
+    /// 504, exit 1: the answer did not come in time. Said by the client alone.
+    Timeout,
 }
