@@ -1,1 +1,5 @@
 //! demo.
+
+mod content;
+pub mod data;
+pub mod server;
