@@ -3,3 +3,4 @@
 mod content;
 pub mod data;
 pub mod server;
+mod shell;
