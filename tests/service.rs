@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 
 use modsync::service::{
-    Folders, InstallOptions, Manager, Pair, Runner, Scope, Service, ServiceError, install, plist, uninstall, unit,
+    Folders, InstallOptions, Manager, Pair, Runner, Scope, Service, ServiceError, install, render, uninstall,
 };
 use tempfile::TempDir;
 
@@ -95,7 +95,10 @@ fn a_user_unit_is_written_enabled_and_started_then_removed() {
     let file = world.file("a/user/modsyncd.service");
 
     let said = world.install().unwrap();
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), unit(&world.options.service));
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        render(&world.options.service, Manager::Systemd)
+    );
     assert_eq!(
         world.calls(),
         [
@@ -144,7 +147,10 @@ fn a_launchd_agent_replaces_the_one_that_is_loaded() {
         .push(("launchctl bootout", "Boot-out failed: 3: No such process"));
     world.install().unwrap();
     let file = world.file("system/com.modsync.modsyncd.plist");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), plist(&world.options.service));
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        render(&world.options.service, Manager::Launchd)
+    );
     assert_eq!(
         world.calls(),
         [
@@ -159,7 +165,10 @@ fn a_launchd_agent_replaces_the_one_that_is_loaded() {
 fn print_shows_the_file_and_does_nothing() {
     let mut world = World::new(Manager::Systemd, Pair::Only, Scope::User);
     world.options.print = true;
-    assert_eq!(world.install().unwrap(), unit(&world.options.service));
+    assert_eq!(
+        world.install().unwrap(),
+        render(&world.options.service, Manager::Systemd)
+    );
     assert!(world.calls().is_empty());
     assert!(!world.file("a").exists());
 }
@@ -214,7 +223,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
             // A template is checked by one of its instances.
             let name = service.unit_name().replace("@.", "@blue.");
             let file = folder.path().join(&name);
-            std::fs::write(&file, unit(&service)).unwrap();
+            std::fs::write(&file, render(&service, Manager::Systemd)).unwrap();
             let output = verify(manager, &file, folder.path());
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(
@@ -244,7 +253,7 @@ fn python_reads_the_property_lists() {
             ..built(Pair::Only, scope.clone())
         };
         let file = folder.path().join("agent.plist");
-        std::fs::write(&file, plist(&service)).unwrap();
+        std::fs::write(&file, render(&service, Manager::Launchd)).unwrap();
         let script = "import plistlib, sys; d = plistlib.load(open(sys.argv[1], 'rb'))
 print(d['ProgramArguments'][1:], d['RunAtLoad'], d['KeepAlive'], d['Umask'], d.get('UserName'))";
         let output = Command::new("python3")

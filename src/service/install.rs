@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use super::{Manager, Pair, Scope, Service, plist, unit};
+use super::{Manager, Pair, Scope, Service, render};
 
 /// What to install or uninstall, and where.
 #[derive(Clone, Debug)]
@@ -129,10 +129,7 @@ fn hint_for(said: &str) -> &'static str {
 /// See [`ServiceError`]. The file stays when the manager refuses it, to be looked at.
 pub fn install(options: &InstallOptions, runner: &mut dyn Runner, out: &mut dyn Write) -> Result<(), ServiceError> {
     let service = &options.service;
-    let text = match options.manager {
-        Manager::Systemd => unit(service),
-        Manager::Launchd => plist(service),
-    };
+    let text = render(service, options.manager);
     if options.print {
         return out.write_all(text.as_bytes()).map_err(ServiceError::Output);
     }

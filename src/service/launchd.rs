@@ -6,8 +6,7 @@ use super::{Pair, Scope, Service};
 ///
 /// launchd expands nothing in it, so the usual config file of a user's agent is left for the daemon to find.
 /// launchd's own `PATH` lacks the folders in which `password_command` usually is.
-#[must_use]
-pub fn plist(service: &Service) -> String {
+pub(super) fn plist(service: &Service) -> String {
     let arguments: String = arguments(service)
         .iter()
         .map(|argument| format!("    <string>{}</string>\n", escaped(argument)))

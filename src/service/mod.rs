@@ -1,7 +1,7 @@
 //! The service that keeps the daemon running: systemd on Linux, launchd on macOS.
 //!
-//! [`unit`] and [`plist`] make the files' text and touch nothing; the files in `systemd/` and `launchd/` are what they
-//! give for [`DEFAULT_BINARY`]. [`install`] and [`uninstall`] put them in place and run `systemctl` or `launchctl`.
+//! [`render`] makes the file's text and touches nothing; the files in `systemd/` and `launchd/` are what
+//! it gives for [`DEFAULT_BINARY`]. [`install`] and [`uninstall`] put them in place and run `systemctl` or `launchctl`.
 
 mod install;
 mod launchd;
@@ -10,8 +10,6 @@ mod systemd;
 use std::path::{Path, PathBuf};
 
 pub use install::{Commands, Folders, InstallOptions, Runner, ServiceError, install, uninstall};
-pub use launchd::plist;
-pub use systemd::unit;
 
 /// Where the files in `systemd/` and `launchd/` expect the daemon.
 pub const DEFAULT_BINARY: &str = "/usr/local/bin/modsyncd";
@@ -78,6 +76,15 @@ impl Manager {
         } else {
             Err(ServiceError::NoManager)
         }
+    }
+}
+
+/// The text of the service's file: a systemd unit or a launchd property list. Its comments are for who opens it.
+#[must_use]
+pub fn render(service: &Service, manager: Manager) -> String {
+    match manager {
+        Manager::Systemd => systemd::unit(service),
+        Manager::Launchd => launchd::plist(service),
     }
 }
 

@@ -47,9 +47,8 @@ ProtectKernelTunables=yes
 ProtectProc=invisible
 ";
 
-/// The unit's text. Its comments are for the person who opens the file.
-#[must_use]
-pub fn unit(service: &Service) -> String {
+/// The unit's text.
+pub(super) fn unit(service: &Service) -> String {
     let mut text = String::from("# modsync: two-way sync of a SQLite database with its sibling on a server.\n");
     text.push_str(match service.scope {
         Scope::User => {
