@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use modsync::demo::server::{DemoServer, Options};
@@ -24,14 +25,20 @@ impl World {
 
     /// `ssh` with the server's key known and the client's key offered, and nothing of this machine's configuration.
     fn ssh(&self) -> Command {
-        let mut ssh = Command::new("ssh");
-        ssh.args(["-F", "none", "-p", &self.server.port().to_string()]);
+        self.client("ssh")
+    }
+
+    /// The same for `sftp`.
+    fn client(&self, program: &str) -> Command {
+        let mut ssh = Command::new(program);
+        ssh.args(["-F", "none"]);
         for option in [
             "BatchMode=yes".to_owned(),
             "StrictHostKeyChecking=yes".to_owned(),
             "GlobalKnownHostsFile=/dev/null".to_owned(),
             "IdentitiesOnly=yes".to_owned(),
             "IdentityAgent=none".to_owned(),
+            format!("Port={}", self.server.port()),
             format!("UserKnownHostsFile={}", self.server.known_hosts().display()),
         ] {
             ssh.arg("-o").arg(option);
@@ -226,4 +233,79 @@ fn keepalives_are_answered() {
         b"",
     );
     assert_eq!(text(&output.stdout), "alive\n", "{}", text(&output.stderr));
+}
+
+#[test]
+fn files_go_over_sftp() {
+    let world = World::new();
+    std::fs::write(world.folder.path().join("home/there"), b"from the server").unwrap();
+    let here = world.folder.path().join("here");
+    std::fs::write(&here, b"from the client").unwrap();
+    let mut sftp = world.client("sftp");
+    sftp.arg("-i")
+        .arg(world.server.client_key())
+        .args(["-b", "-", "site@127.0.0.1"]);
+    let batch = format!("put {0} up\nrename up moved\nget there {0}\n", here.display());
+    let output = run(&mut sftp, batch.as_bytes());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read(here).unwrap(), b"from the server");
+    assert_eq!(
+        std::fs::read(world.folder.path().join("home/moved")).unwrap(),
+        b"from the client"
+    );
+}
+
+#[test]
+fn the_end_of_the_server_ends_commands_and_clients() {
+    let world = World::new();
+    let started = world.folder.path().join("home/pid");
+    let mut client = world
+        .ssh()
+        .arg("-i")
+        .arg(world.server.client_key())
+        .args(["site@127.0.0.1", "echo $$ > pid.new; mv pid.new pid; exec sleep 600"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the command runs", || started.exists());
+    let pid = std::fs::read_to_string(started).unwrap();
+    let World {
+        server,
+        folder: _folder,
+    } = world;
+    drop(server);
+    wait_until("the client ended", || client.try_wait().unwrap().is_some());
+    wait_until("the command ended", || !is_running(pid.trim()));
+}
+
+/// Takes any host key: there is no network between.
+struct Trusting;
+
+impl russh::client::Handler for Trusting {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, _key: &russh::keys::PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_a_port_is_served() {
+    let world = World::new();
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    world.server.serve(far);
+    let mut client = russh::client::connect_stream(Arc::default(), near, Trusting)
+        .await
+        .unwrap();
+    let key = russh::keys::load_secret_key(world.server.client_key(), None).unwrap();
+    let key = russh::keys::PrivateKeyWithHashAlg::new(Arc::new(key), None);
+    assert!(client.authenticate_publickey("site", key).await.unwrap().success());
+    let mut channel = client.channel_open_session().await.unwrap();
+    channel.exec(true, "echo hello").await.unwrap();
+    let mut said = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut channel.make_reader(), &mut said)
+        .await
+        .unwrap();
+    assert_eq!(said, "hello\n");
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,6 @@ use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{Config, run_stream};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
@@ -92,8 +91,8 @@ pub enum DemoServerError {
 }
 
 impl DemoServer {
-    /// Starts a server in a thread of its own, with a runtime of its own: callers need none. It listens when this
-    /// returns.
+    /// Starts a server in a thread of its own, with a runtime of its own: callers need none, and may be in one. It
+    /// listens when this returns.
     ///
     /// # Errors
     /// When a folder or key cannot be written, or the port is taken.
@@ -108,9 +107,8 @@ impl DemoServer {
             source,
         };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(listen)?;
-        let listener = runtime
-            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)))
-            .map_err(listen)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
 
         let host_key_line = known_hosts_line(address, &host_key, &options.keys.join("host_key"))?;
@@ -197,6 +195,10 @@ impl Drop for DemoServer {
 }
 
 async fn accept(listener: TcpListener, session: SessionSetup) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "demo server: listen"),
+    };
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {

@@ -1,9 +1,11 @@
 //! One connection of the demo server: who may come in, and the commands that run.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
@@ -18,6 +20,14 @@ use tokio::sync::mpsc;
 /// The stream of `CHANNEL_EXTENDED_DATA` that is standard error (RFC 4254 §5.2).
 const STDERR: u32 = 1;
 
+/// Where systems have OpenSSH's SFTP server: Debian, Fedora, Arch, macOS.
+const SFTP_SERVERS: [&str; 4] = [
+    "/usr/lib/openssh/sftp-server",
+    "/usr/libexec/openssh/sftp-server",
+    "/usr/lib/ssh/sftp-server",
+    "/usr/libexec/sftp-server",
+];
+
 /// The one account.
 pub(super) struct Account {
     /// The public key that may come in.
@@ -28,6 +38,24 @@ pub(super) struct Account {
     pub state: PathBuf,
     /// Its `PATH`.
     pub path: OsString,
+}
+
+impl Account {
+    /// Starts a program in a process group of its own, so that it can be killed with all that it starts.
+    fn start(&self, program: &mut Command) -> io::Result<Child> {
+        program
+            .env_clear()
+            .env("HOME", &self.home)
+            .env("XDG_STATE_HOME", &self.state)
+            .env("PATH", &self.path)
+            .env("LANG", "C.UTF-8")
+            .current_dir(&self.home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+    }
 }
 
 /// The handler of one connection.
@@ -42,6 +70,24 @@ impl Connection {
         Self {
             account,
             waiting: HashMap::new(),
+        }
+    }
+
+    /// Runs a program on a channel, as the account.
+    fn run(&mut self, id: ChannelId, mut program: Command, session: &mut Session) -> Result<(), russh::Error> {
+        let Some(channel) = self.waiting.remove(&id) else {
+            return session.channel_failure(id);
+        };
+        match self.account.start(&mut program) {
+            Ok(child) => {
+                session.channel_success(id)?;
+                tokio::spawn(serve_program(channel, child));
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(%error, "demo server: start a program");
+                session.channel_failure(id)
+            }
         }
     }
 }
@@ -66,29 +112,21 @@ impl Handler for Connection {
     }
 
     async fn exec_request(&mut self, id: ChannelId, command: &[u8], session: &mut Session) -> Result<(), Self::Error> {
-        let Some(channel) = self.waiting.remove(&id) else {
-            return session.channel_failure(id);
-        };
-        match start(&self.account, command) {
-            Ok(child) => {
-                session.channel_success(id)?;
-                tokio::spawn(serve_command(channel, child));
-                Ok(())
-            }
-            Err(error) => {
-                tracing::debug!(%error, "demo server: run sh");
-                session.channel_failure(id)
-            }
-        }
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(OsStr::from_bytes(command));
+        self.run(id, shell, session)
     }
 
-    async fn subsystem_request(
-        &mut self,
-        id: ChannelId,
-        _name: &str,
-        session: &mut Session,
-    ) -> Result<(), Self::Error> {
-        session.channel_failure(id)
+    /// `sftp` alone, by OpenSSH's server for it. A process of its own, and not code in this one: reading a database file
+    /// by hand in a process that has it open through SQLite drops SQLite's locks (POSIX), and the demo has it open.
+    async fn subsystem_request(&mut self, id: ChannelId, name: &str, session: &mut Session) -> Result<(), Self::Error> {
+        match SFTP_SERVERS
+            .iter()
+            .find(|path| name == "sftp" && Path::new(path).exists())
+        {
+            Some(program) => self.run(id, Command::new(program), session),
+            None => session.channel_failure(id),
+        }
     }
 
     async fn shell_request(&mut self, id: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
@@ -101,26 +139,8 @@ impl Handler for Connection {
     }
 }
 
-/// Starts `sh -c COMMAND` in a process group of its own, so that all of it can be killed.
-fn start(account: &Account, command: &[u8]) -> std::io::Result<Child> {
-    use std::os::unix::ffi::OsStrExt as _;
-    Command::new("/bin/sh")
-        .arg("-c")
-        .arg(std::ffi::OsStr::from_bytes(command))
-        .env_clear()
-        .env("HOME", &account.home)
-        .env("XDG_STATE_HOME", &account.state)
-        .env("PATH", &account.path)
-        .env("LANG", "C.UTF-8")
-        .current_dir(&account.home)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-}
-
-/// Kills the whole process group when dropped: with the channel, the connection or the server.
+/// Kills the whole process group when dropped: with the channel, the connection or the server. Emptied when the program
+/// ended by itself: what it left running is left alone, as sshd does, and its number may be another's by then.
 struct Group(Option<rustix::process::Pid>);
 
 impl Drop for Group {
@@ -132,9 +152,9 @@ impl Drop for Group {
     }
 }
 
-/// Carries a command's streams until it ended or the client closed the channel.
-async fn serve_command(channel: Channel<Msg>, mut child: Child) {
-    let group = Group(
+/// Carries a program's streams until it ended or the client closed the channel.
+async fn serve_program(channel: Channel<Msg>, mut child: Child) {
+    let mut group = Group(
         child
             .id()
             .and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)),
@@ -145,17 +165,14 @@ async fn serve_command(channel: Channel<Msg>, mut child: Child) {
     let finish = async {
         let mut out = to_client.make_writer();
         let mut err = to_client.make_writer_ext(Some(STDERR));
-        let copy_out = async { copy(stdout, &mut out).await };
-        let copy_err = async { copy(stderr, &mut err).await };
-        tokio::join!(copy_out, copy_err);
+        tokio::join!(copy(stdout, &mut out), copy(stderr, &mut err));
         let status = child.wait().await;
         report(&to_client, status.ok()).await;
     };
     tokio::select! {
-        () = finish => {}
+        () = finish => group.0 = None,
         () = feed(from_client, stdin) => {}
     }
-    drop(group);
 }
 
 /// Copies a stream of the command to the client, no faster than the client's window allows. A client that is gone
