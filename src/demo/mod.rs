@@ -1,1 +1,6 @@
 //! demo.
+
+mod content;
+pub mod data;
+pub mod server;
+mod shell;
