@@ -25,7 +25,9 @@ pub fn path(database: &str, now: Timestamp) -> String {
 pub fn time(database: &str, name: &str) -> Option<Timestamp> {
     let stamp = name.strip_prefix(database)?.strip_prefix(INFIX)?;
     let well_formed = stamp.len() == 15 && stamp.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
-    let time = jiff::civil::DateTime::strptime("%Y%m%d_%H%M%S", stamp).ok().filter(|_| well_formed)?;
+    let time = jiff::civil::DateTime::strptime("%Y%m%d_%H%M%S", stamp)
+        .ok()
+        .filter(|_| well_formed)?;
     time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
@@ -62,7 +64,11 @@ impl Pair {
         if request.no_backup || !self.config.backup.enabled {
             return Ok(None);
         }
-        let last = self.history.fact(LAST).await?.and_then(|text| text.parse::<Timestamp>().ok());
+        let last = self
+            .history
+            .fact(LAST)
+            .await?
+            .and_then(|text| text.parse::<Timestamp>().ok());
         let now = Timestamp::now();
         let age = last.and_then(|last| std::time::Duration::try_from(now.duration_since(last)).ok());
         if trigger != Trigger::SyncNow && age.is_some_and(|age| age < self.config.backup.min_interval) {
@@ -114,8 +120,13 @@ async fn tidy(connection: &Connection, database: &str, backup: &str, keep: &conf
     if old.is_empty() {
         return Ok(());
     }
-    let names = old.iter().map(|time| quoted(&path(database, *time))).collect::<Result<Vec<_>, _>>()?;
-    command(connection, &format!("rm -f -- {}", names.join(" "))).await.map(drop)
+    let names = old
+        .iter()
+        .map(|time| quoted(&path(database, *time)))
+        .collect::<Result<Vec<_>, _>>()?;
+    command(connection, &format!("rm -f -- {}", names.join(" ")))
+        .await
+        .map(drop)
 }
 
 /// Runs a POSIX shell command on the server and reads what it prints, at most 1 MiB.
@@ -148,15 +159,26 @@ mod tests {
         let path = path("/srv/products.db", now);
         assert_eq!(path, "/srv/products.db.backup_20261123_103507");
         assert_eq!(time("/srv/products.db", &path), Some(now));
-        for foreign in ["products.db.backup_", "products.db.backup_2026112_1035070", "products.db-wal", "x.backup_20261123_103507"] {
+        for foreign in [
+            "products.db.backup_",
+            "products.db.backup_2026112_1035070",
+            "products.db-wal",
+            "x.backup_20261123_103507",
+        ] {
             assert_eq!(time("products.db", foreign), None, "{foreign}");
         }
     }
 
     #[test]
     fn the_newest_stay_and_one_of_each_recent_day() {
-        let times = ["2026-11-23T12:00:00Z", "2026-11-23T11:00:00Z", "2026-11-22T12:00:00Z", "2026-11-22T11:00:00Z", "2026-11-20T09:00:00Z"]
-            .map(at);
+        let times = [
+            "2026-11-23T12:00:00Z",
+            "2026-11-23T11:00:00Z",
+            "2026-11-22T12:00:00Z",
+            "2026-11-22T11:00:00Z",
+            "2026-11-20T09:00:00Z",
+        ]
+        .map(at);
         assert_eq!(expired(&times, 1, 2), [times[1], times[3], times[4]]);
         assert_eq!(expired(&times, 2, 3), [times[3]]);
         assert_eq!(expired(&times, 0, 0), times);

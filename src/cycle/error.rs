@@ -21,13 +21,21 @@ impl CycleError {
     /// It failed; the next cycle may do better.
     #[must_use]
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { code: ErrorCode::Failed, message: message.into(), hint: None }
+        Self {
+            code: ErrorCode::Failed,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// A person is needed.
     #[must_use]
     pub fn attention(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: ErrorCode::Attention, message: message.into(), hint: Some(hint.into()) }
+        Self {
+            code: ErrorCode::Attention,
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 
     /// What a SQL session of one side says.
@@ -41,20 +49,30 @@ impl CycleError {
             ),
             SqlErrorKind::ReadOnly => (
                 ErrorCode::Attention,
-                Some(format!("give modsync's {side} user write permission on the database and its folder")),
+                Some(format!(
+                    "give modsync's {side} user write permission on the database and its folder"
+                )),
             ),
             SqlErrorKind::Full => (ErrorCode::Attention, Some(format!("free space on the {side} disk"))),
             SqlErrorKind::Corrupt => (
                 ErrorCode::Attention,
-                Some(format!("check the {side} database with `sqlite3 FILE 'PRAGMA integrity_check'`; nothing was written")),
+                Some(format!(
+                    "check the {side} database with `sqlite3 FILE 'PRAGMA integrity_check'`; nothing was written"
+                )),
             ),
             SqlErrorKind::CannotOpen => (
                 ErrorCode::Attention,
-                Some(format!("check the path of the {side} database in the config, and who may read it")),
+                Some(format!(
+                    "check the path of the {side} database in the config, and who may read it"
+                )),
             ),
             _ => (ErrorCode::Failed, None),
         };
-        Self { code, message: format!("{side} database: {}", error.message), hint }
+        Self {
+            code,
+            message: format!("{side} database: {}", error.message),
+            hint,
+        }
     }
 }
 
@@ -66,7 +84,11 @@ impl From<TransportError> for CycleError {
                 ErrorCode::Attention
             }
         };
-        Self { code, message: error.message, hint: None }
+        Self {
+            code,
+            message: error.message,
+            hint: None,
+        }
     }
 }
 
@@ -75,9 +97,11 @@ impl From<SessionError> for CycleError {
         match error {
             SessionError::Transport(error) => error.into(),
             SessionError::Sql(error) => Self::of_sql(Side::Server, error),
-            SessionError::NoDatabase { message, .. } | SessionError::Setup { message, .. } => {
-                Self { code: ErrorCode::Attention, message, hint: None }
-            }
+            SessionError::NoDatabase { message, .. } | SessionError::Setup { message, .. } => Self {
+                code: ErrorCode::Attention,
+                message,
+                hint: None,
+            },
         }
     }
 }

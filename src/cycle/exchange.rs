@@ -42,10 +42,17 @@ pub struct TableExchange {
 #[must_use]
 pub fn touched_keys(local: &Delta, server: &Delta) -> Vec<Vec<Key>> {
     let keys = |delta: &TableDelta| {
-        delta.changed.iter().map(|row| row.key.clone()).chain(delta.deleted.iter().cloned()).collect::<BTreeSet<_>>()
+        delta
+            .changed
+            .iter()
+            .map(|row| row.key.clone())
+            .chain(delta.deleted.iter().cloned())
+            .collect::<BTreeSet<_>>()
     };
     let tables = local.tables.iter().zip(&server.tables);
-    tables.map(|(ours, theirs)| keys(ours).union(&keys(theirs)).cloned().collect()).collect()
+    tables
+        .map(|(ours, theirs)| keys(ours).union(&keys(theirs)).cloned().collect())
+        .collect()
 }
 
 /// Puts base, local and server side by side for each row that either side changed.
@@ -67,7 +74,12 @@ fn triples(table: &Table, local: TableDelta, server: TableDelta, base: Vec<Row>)
         let before = base.get(&key).cloned();
         let local = local.remove(&key).unwrap_or_else(|| before.clone());
         let server = server.remove(&key).unwrap_or_else(|| before.clone());
-        triples.push(Triple { key, base: before, local, server });
+        triples.push(Triple {
+            key,
+            base: before,
+            local,
+            server,
+        });
     }
     triples
 }
@@ -88,18 +100,24 @@ impl Exchange {
         zones: &Zones,
         limits: &Limits<'_>,
     ) -> Result<Self, Stopped> {
-        let sizes: Vec<[Size; 2]> =
-            local.tables.iter().zip(&server.tables).map(|(l, s)| [Size::of(l), Size::of(s)]).collect();
+        let sizes: Vec<[Size; 2]> = local
+            .tables
+            .iter()
+            .zip(&server.tables)
+            .map(|(l, s)| [Size::of(l), Size::of(s)])
+            .collect();
         let server_keys: Vec<BTreeSet<Key>> = server.tables.iter().map(changed_keys).collect();
         let tables = layout.local.iter().zip(&layout.rules);
         let deltas = local.tables.into_iter().zip(server.tables).zip(base);
-        let inputs = tables.zip(deltas).map(|((table, rules), ((local, server), base))| TableInput {
-            table,
-            rules,
-            first: limits.first,
-            next_id: local.next_id.max(server.next_id),
-            triples: triples(table, local, server, base),
-        });
+        let inputs = tables
+            .zip(deltas)
+            .map(|((table, rules), ((local, server), base))| TableInput {
+                table,
+                rules,
+                first: limits.first,
+                next_id: local.next_id.max(server.next_id),
+                triples: triples(table, local, server, base),
+            });
         let plan = merge::merge(inputs.collect(), zones);
         let mut exchange = Self::from_plan(plan);
         if !limits.first {
@@ -117,7 +135,10 @@ impl Exchange {
             settled: plan.settled,
             ..TableExchange::default()
         });
-        Self { tables: tables.collect(), ..Self::default() }
+        Self {
+            tables: tables.collect(),
+            ..Self::default()
+        }
     }
 
     fn brake(&mut self, layout: &Layout, sizes: &[[Size; 2]], limits: &Limits<'_>) -> Result<(), Stopped> {
@@ -126,7 +147,10 @@ impl Exchange {
             let rules = &layout.rules[index];
             let bookkeeping: Vec<usize> = rules.last_updated.into_iter().collect();
             // Writes for one side come from the other: its rows are the ones that shrank or were wiped.
-            for (ops, size) in [(&mut exchange.to_local, sizes[index][1]), (&mut exchange.to_server, sizes[index][0])] {
+            for (ops, size) in [
+                (&mut exchange.to_local, sizes[index][1]),
+                (&mut exchange.to_server, sizes[index][0]),
+            ] {
                 let deletes = ops.iter().filter(|op| matches!(op, RowOp::Delete(_))).count() as u64;
                 if let Some(held) = brakes::wiped_column(table, size.rows, ops, &bookkeeping) {
                     return Err(Stopped(held));
@@ -137,9 +161,13 @@ impl Exchange {
                 if let Some(held) = brakes::emptied(&table.name, size.rows + size.deleted, size.rows) {
                     return Err(Stopped(held));
                 }
-                if let Some(held) = brakes::max_delete(&table.name, size.rows + size.deleted, deletes, limits.max_delete) {
+                if let Some(held) =
+                    brakes::max_delete(&table.name, size.rows + size.deleted, deletes, limits.max_delete)
+                {
                     let gone = ops.extract_if(.., |op| matches!(op, RowOp::Delete(_)));
-                    exchange.keep_out.extend(gone.filter_map(|op| op.before().map(|row| table.key_of(row))));
+                    exchange
+                        .keep_out
+                        .extend(gone.filter_map(|op| op.before().map(|row| table.key_of(row))));
                     self.held_rows += deletes;
                     self.held.push(held);
                 }
@@ -170,13 +198,21 @@ impl Exchange {
     /// Whether there is nothing to write and nothing to agree on.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tables.iter().all(|table| table.settled.iter().all(|settled| table.keep_out.contains(&settled.key)))
+        self.tables.iter().all(|table| {
+            table
+                .settled
+                .iter()
+                .all(|settled| table.keep_out.contains(&settled.key))
+        })
     }
 
     /// The writes for one side, by table.
     #[must_use]
     pub fn ops(&self, side: Side) -> Vec<Vec<&RowOp>> {
-        self.tables.iter().map(|table| table.ops(side).iter().collect()).collect()
+        self.tables
+            .iter()
+            .map(|table| table.ops(side).iter().collect())
+            .collect()
     }
 
     /// Takes note of writes whose guards did not hold.
@@ -189,7 +225,10 @@ impl Exchange {
     /// Keys that stay out of the base's move, by table.
     #[must_use]
     pub fn kept_out(&self) -> Vec<Vec<Key>> {
-        self.tables.iter().map(|table| table.keep_out.iter().cloned().collect()).collect()
+        self.tables
+            .iter()
+            .map(|table| table.keep_out.iter().cloned().collect())
+            .collect()
     }
 
     /// What the base shall hold for each key that it moves.
@@ -234,15 +273,25 @@ impl TableExchange {
     fn drop_kept_out(&mut self, table: &Table) {
         let keep_out = &self.keep_out;
         let waits = |op: &RowOp| op_keys(table, op).iter().any(|key| keep_out.contains(key));
-        let dropped: Vec<Key> = self.to_server.extract_if(.., |op| waits(op)).flat_map(|op| op_keys(table, &op)).collect();
+        let dropped: Vec<Key> = self
+            .to_server
+            .extract_if(.., |op| waits(op))
+            .flat_map(|op| op_keys(table, &op))
+            .collect();
         self.keep_out.extend(dropped);
     }
 
     fn outcome(&self) -> Vec<Settled> {
-        let moves = self.settled.iter().filter(|settled| !self.keep_out.contains(&settled.key));
+        let moves = self
+            .settled
+            .iter()
+            .filter(|settled| !self.keep_out.contains(&settled.key));
         moves
             .map(|settled| match self.unpushed.contains(&settled.key) {
-                true => Settled { agreed: settled.server.clone(), ..settled.clone() },
+                true => Settled {
+                    agreed: settled.server.clone(),
+                    ..settled.clone()
+                },
                 false => settled.clone(),
             })
             .collect()
@@ -268,17 +317,29 @@ struct Size {
 
 impl Size {
     fn of(delta: &TableDelta) -> Self {
-        Self { rows: delta.rows, deleted: delta.deleted.len() as u64 }
+        Self {
+            rows: delta.rows,
+            deleted: delta.deleted.len() as u64,
+        }
     }
 }
 
 fn changed_keys(delta: &TableDelta) -> BTreeSet<Key> {
-    delta.changed.iter().map(|row| row.key.clone()).chain(delta.deleted.iter().cloned()).collect()
+    delta
+        .changed
+        .iter()
+        .map(|row| row.key.clone())
+        .chain(delta.deleted.iter().cloned())
+        .collect()
 }
 
 /// The keys of a write: two where it moves an id.
 fn op_keys(table: &Table, op: &RowOp) -> Vec<Key> {
-    let mut keys: Vec<Key> = [op.before(), op.after()].into_iter().flatten().map(|row| table.key_of(row)).collect();
+    let mut keys: Vec<Key> = [op.before(), op.after()]
+        .into_iter()
+        .flatten()
+        .map(|row| table.key_of(row))
+        .collect();
     keys.dedup();
     keys
 }

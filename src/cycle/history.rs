@@ -46,7 +46,7 @@ pub struct Written {
 }
 
 /// What one cycle is about to do in one table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JournalTable {
     /// The table.
     pub table: String,
@@ -88,10 +88,15 @@ impl History {
             Ok(connection)
         };
         let connection = open().map_err(|error: rusqlite::Error| CycleError {
-            hint: Some(format!("move {} away; only the record of past cycles is in it", path.display())),
+            hint: Some(format!(
+                "move {} away; only the record of past cycles is in it",
+                path.display()
+            )),
             ..CycleError::failed(format!("open the history {}: {error}", path.display()))
         })?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+        })
     }
 
     /// Runs on a thread that may block: each call waits for the disk.
@@ -101,9 +106,8 @@ impl History {
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, CycleError> {
         let connection = Arc::clone(&self.connection);
-        let done = tokio::task::spawn_blocking(move || {
-            work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
-        });
+        let done =
+            tokio::task::spawn_blocking(move || work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner)));
         match done.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(CycleError::failed(format!("{action}: {error}"))),
@@ -135,14 +139,27 @@ impl History {
     pub async fn end(&self, cycle: i64, journal: Journal) -> Result<(), CycleError> {
         self.call("write the history", move |connection| {
             let transaction = connection.transaction()?;
-            let summary = CycleSummary { cycle: Some(cycle), ..journal.summary };
-            transaction.execute("UPDATE cycle SET summary=?2 WHERE cycle=?1", params![cycle, to_json(&summary)])?;
+            let summary = CycleSummary {
+                cycle: Some(cycle),
+                ..journal.summary
+            };
+            transaction.execute(
+                "UPDATE cycle SET summary=?2 WHERE cycle=?1",
+                params![cycle, to_json(&summary)],
+            )?;
             for table in &journal.tables {
                 let columns = to_json(&table.columns);
                 let mut insert = transaction.prepare_cached("INSERT INTO move VALUES(?1,?2,?3,?4,?5,?6)")?;
                 for write in &table.writes {
                     let (before, after) = (write.before.as_ref().map(to_json), write.after.as_ref().map(to_json));
-                    insert.execute(params![cycle, write.side.to_string(), table.table, columns, before, after])?;
+                    insert.execute(params![
+                        cycle,
+                        write.side.to_string(),
+                        table.table,
+                        columns,
+                        before,
+                        after
+                    ])?;
                 }
                 let mut insert = transaction
                     .prepare_cached("INSERT INTO conflict(cycle,tbl,columns,body,record) VALUES(?1,?2,?3,?4,?5)")?;
@@ -220,9 +237,12 @@ impl History {
     /// When the file cannot be read.
     pub async fn unseen_conflicts(&self) -> Result<u64, CycleError> {
         self.call("read the history", |connection| {
-            connection.query_row("SELECT count(*) FROM conflict WHERE NOT seen", [], |row| row.get(0))
+            connection.query_row("SELECT count(*) FROM conflict WHERE NOT seen", [], |row| {
+                row.get::<_, i64>(0)
+            })
         })
         .await
+        .map(i64::unsigned_abs)
     }
 
     /// A small fact that outlives the daemon, by name.
@@ -231,7 +251,9 @@ impl History {
     /// When the file cannot be read.
     pub async fn fact(&self, name: &'static str) -> Result<Option<String>, CycleError> {
         self.call("read the history", move |connection| {
-            connection.query_row("SELECT value FROM fact WHERE name=?1", [name], |row| row.get(0)).optional()
+            connection
+                .query_row("SELECT value FROM fact WHERE name=?1", [name], |row| row.get(0))
+                .optional()
         })
         .await
     }
@@ -242,7 +264,9 @@ impl History {
     /// When the disk refuses.
     pub async fn keep_fact(&self, name: &'static str, value: String) -> Result<(), CycleError> {
         self.call("write the history", move |connection| {
-            connection.execute("INSERT OR REPLACE INTO fact VALUES(?1,?2)", params![name, value]).map(drop)
+            connection
+                .execute("INSERT OR REPLACE INTO fact VALUES(?1,?2)", params![name, value])
+                .map(drop)
         })
         .await
     }

@@ -20,25 +20,34 @@ pub struct Layout {
 impl Layout {
     /// Finds the tables that both schemas have alike. `setup` tells what the config says of a table; an error leaves it
     /// out with that reason.
-    pub fn new(
-        local: &Schema,
-        server: &Schema,
-        setup: impl Fn(&Table) -> Result<TableSetup, String>,
-    ) -> Self {
-        let mut layout = Self { left_out: local.skipped.clone(), ..Self::default() };
+    pub fn new(local: &Schema, server: &Schema, setup: impl Fn(&Table) -> Result<TableSetup, String>) -> Self {
+        let mut layout = Self {
+            left_out: local.skipped.clone(),
+            ..Self::default()
+        };
         for skipped in &server.skipped {
-            if !layout.left_out.iter().any(|known| known.name.eq_ignore_ascii_case(&skipped.name)) {
+            if !layout
+                .left_out
+                .iter()
+                .any(|known| known.name.eq_ignore_ascii_case(&skipped.name))
+            {
                 layout.left_out.push(skipped.clone());
             }
         }
         for table in &local.tables {
             if let Err(reason) = layout.add(table, server, &setup) {
-                layout.left_out.push(Skipped { name: table.name.clone(), reason });
+                layout.left_out.push(Skipped {
+                    name: table.name.clone(),
+                    reason,
+                });
             }
         }
         let lonely = server.tables.iter().filter(|table| local.table(&table.name).is_none());
         let lonely = lonely.filter(|table| !local.skipped.iter().any(|s| s.name.eq_ignore_ascii_case(&table.name)));
-        layout.left_out.extend(lonely.map(|table| Skipped { name: table.name.clone(), reason: "only on the server".into() }));
+        layout.left_out.extend(lonely.map(|table| Skipped {
+            name: table.name.clone(),
+            reason: "only on the server".into(),
+        }));
         layout
     }
 
@@ -49,7 +58,10 @@ impl Layout {
         setup: &impl Fn(&Table) -> Result<TableSetup, String>,
     ) -> Result<(), String> {
         let Some(theirs) = server.table(&local.name) else {
-            let skipped = server.skipped.iter().find(|skipped| skipped.name.eq_ignore_ascii_case(&local.name));
+            let skipped = server
+                .skipped
+                .iter()
+                .find(|skipped| skipped.name.eq_ignore_ascii_case(&local.name));
             return Err(skipped.map_or("only on the laptop".into(), |s| format!("on the server: {}", s.reason)));
         };
         let setup = setup(local)?;
@@ -60,7 +72,10 @@ impl Layout {
         let mut theirs = aligned(theirs, &ours)?;
         if let Some(names) = &setup.key {
             let missing = |name: &String| format!("key column \"{name}\" is not in the table");
-            ours.key = names.iter().map(|name| ours.column(name).ok_or_else(|| missing(name))).collect::<Result<_, _>>()?;
+            ours.key = names
+                .iter()
+                .map(|name| ours.column(name).ok_or_else(|| missing(name)))
+                .collect::<Result<_, _>>()?;
         }
         theirs.key.clone_from(&ours.key);
         self.local.push(ours);
@@ -79,22 +94,37 @@ fn aligned(table: &Table, like: &Table) -> Result<Table, String> {
     }
     let mut order = Vec::with_capacity(like.columns.len());
     for column in &like.columns {
-        let index = table.column(&column.name).ok_or_else(|| format!("column \"{}\" is only on the laptop", column.name))?;
+        let index = table
+            .column(&column.name)
+            .ok_or_else(|| format!("column \"{}\" is only on the laptop", column.name))?;
         let other = &table.columns[index];
         if other.affinity != column.affinity || other.not_null != column.not_null {
             let not_null = |yes| if yes { " NOT NULL" } else { "" };
             return Err(format!(
                 "column \"{}\" is {}{} on the laptop and {}{} on the server",
-                column.name, column.declared, not_null(column.not_null), other.declared, not_null(other.not_null)
+                column.name,
+                column.declared,
+                not_null(column.not_null),
+                other.declared,
+                not_null(other.not_null)
             ));
         }
         order.push(index);
     }
     let moved = |index: usize| order.iter().position(|&from| from == index);
-    let set = |indexes: &Vec<usize>| indexes.iter().map(|&index| moved(index)).collect::<Option<Vec<usize>>>();
+    let set = |indexes: &Vec<usize>| {
+        indexes
+            .iter()
+            .map(|&index| moved(index))
+            .collect::<Option<Vec<usize>>>()
+    };
     let foreign_keys = table.foreign_keys.iter().filter_map(|foreign| {
         let columns = set(&foreign.columns)?;
-        Some(ForeignKey { columns, parent: foreign.parent.clone(), parent_columns: foreign.parent_columns.clone() })
+        Some(ForeignKey {
+            columns,
+            parent: foreign.parent.clone(),
+            parent_columns: foreign.parent_columns.clone(),
+        })
     });
     Ok(Table {
         name: table.name.clone(),

@@ -1,6 +1,7 @@
 //! One cycle from top to bottom, and the list of what a pair of databases can do.
 
 mod backup;
+mod compare;
 mod error;
 mod exchange;
 mod first;
@@ -10,6 +11,7 @@ mod pair;
 mod recover;
 mod report;
 mod run;
+mod syncer;
 
 use std::future::Future;
 
@@ -17,9 +19,7 @@ pub use error::CycleError;
 pub use history::History;
 pub use pair::Pair;
 
-use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, SyncRequest, VerifyReport,
-};
+use crate::control::types::{CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, SyncRequest, VerifyReport};
 
 /// Takes phases as they happen.
 pub type Progress<'a> = dyn Fn(PhaseEvent) + Send + Sync + 'a;
@@ -95,4 +95,3 @@ impl Trigger {
         }
     }
 }
-

@@ -13,10 +13,12 @@ use crate::merge::Zones;
 use crate::model::{Schema, Side, to_hex};
 use crate::replica::sqlite::OpenMode;
 use crate::replica::{Head, LocalSql, Replica, SqlError};
-use crate::ssh::{ConnectOptions, Connection, DatabaseState, Hello, Session, SessionError, SessionOptions, Traffic, Transport as _};
+use crate::ssh::{
+    ConnectOptions, Connection, DatabaseState, Hello, Session, SessionError, SessionOptions, Traffic, Transport as _,
+};
 
 /// How long a statement waits for another program's lock.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// The laptop's database, the server's, and what was done between them.
 pub struct Pair {
@@ -43,7 +45,8 @@ impl Pair {
     /// When the state folder cannot be made or its files cannot be opened.
     pub async fn open(config: Config) -> Result<Self, CycleError> {
         let folder = &config.daemon.state_dir;
-        private_folder(folder).map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
+        private_folder(folder)
+            .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
         let history = History::open(&folder.join("history.db"))?;
         let client = match history.fact("client").await? {
             Some(client) => client,
@@ -53,7 +56,14 @@ impl Pair {
                 client
             }
         };
-        Ok(Self { config, history, client, local: None, server: None, layout: Layout::default() })
+        Ok(Self {
+            config,
+            history,
+            client,
+            local: None,
+            server: None,
+            layout: Layout::default(),
+        })
     }
 
     /// The record of past cycles.
@@ -63,7 +73,10 @@ impl Pair {
     }
 
     pub(super) fn zones(&self) -> Zones {
-        Zones { local: self.config.local.timezone.clone(), server: self.config.remote.timezone.clone() }
+        Zones {
+            local: self.config.local.timezone.clone(),
+            server: self.config.remote.timezone.clone(),
+        }
     }
 
     /// The counters of the open connection.
@@ -79,7 +92,11 @@ impl Pair {
         if self.local.is_some() && self.server.is_some() {
             return Ok(());
         }
-        progress(PhaseEvent { phase: Phase::Connect, done: None, total: None });
+        progress(PhaseEvent {
+            phase: Phase::Connect,
+            done: None,
+            total: None,
+        });
         let local_missing = !self.config.local.database.exists();
         let (connection, session, hello) = self.open_session(local_missing, progress).await?;
         if local_missing && !self.config.local.database.exists() {
@@ -90,7 +107,11 @@ impl Pair {
         let opened = Replica::open(session, Side::Server, &hello.sidecar, &identity).await;
         let (server, server_schema) = opened.map_err(|error| CycleError::of_sql(Side::Server, error))?;
         let local_schema = self.open_local().await?;
-        self.server = Some(Server { connection, replica: server, hello });
+        self.server = Some(Server {
+            connection,
+            replica: server,
+            hello,
+        });
         self.lay_out(&local_schema, &server_schema).await
     }
 
@@ -99,34 +120,35 @@ impl Pair {
         local_missing: bool,
         progress: &super::Progress<'_>,
     ) -> Result<(Arc<Connection>, Session, Hello), CycleError> {
-        let connection = Arc::new(self.dial().await?);
+        let connection = Arc::new(dial(&self.config).await?);
         let options = SessionOptions {
             busy_timeout: BUSY,
-            ..SessionOptions::new(&self.config.remote.database, self.config.remote.engine, format!("{}.db", self.client))
+            ..SessionOptions::new(
+                &self.config.remote.database,
+                self.config.remote.engine,
+                format!("{}.db", self.client),
+            )
         };
-        match Session::open(&*connection, &options).await {
-            Ok((session, hello)) => Ok((connection, session, hello)),
-            Err(SessionError::NoDatabase { hello, message }) if hello.state == DatabaseState::Missing => {
-                if local_missing {
-                    return Err(CycleError::attention(
-                        format!("neither {} nor the server's database is there: {message}", self.config.local.database.display()),
-                        "check both paths with `modsyncd check-config`; one of the two databases must exist",
-                    ));
-                }
-                first::send(&self.config, &connection, &hello, progress).await?;
-                let (session, hello) = Session::open(&*connection, &options).await?;
-                Ok((connection, session, hello))
-            }
-            Err(error) => Err(error.into()),
+        let error = match Session::open(&*connection, &options).await {
+            Ok((session, hello)) => return Ok((connection, session, hello)),
+            Err(error) => error,
+        };
+        let (hello, message) = match error {
+            SessionError::NoDatabase { hello, message } if hello.state == DatabaseState::Missing => (hello, message),
+            error => return Err(error.into()),
+        };
+        if local_missing {
+            return Err(CycleError::attention(
+                format!(
+                    "neither {} nor the server's database is there: {message}",
+                    self.config.local.database.display()
+                ),
+                "check both paths in the config; one of the two databases must exist",
+            ));
         }
-    }
-
-    async fn dial(&self) -> Result<Connection, CycleError> {
-        let environment = config::Environment::of_process();
-        let user = environment.get("USER").unwrap_or("root").to_owned();
-        let target = config::ssh_config::resolve(&self.config.remote, environment.home(), &user)
-            .map_err(|error| CycleError::attention(error.to_string(), "run `modsyncd check-config`"))?;
-        Ok(Connection::open(&target, &ConnectOptions::default()).await?)
+        first::send(&self.config, &connection, &hello, progress).await?;
+        let (session, hello) = Session::open(&*connection, &options).await?;
+        Ok((connection, session, hello))
     }
 
     /// Opens the laptop's database if it is not open; its schema is read anew in any case.
@@ -138,8 +160,9 @@ impl Pair {
         let path = &self.config.local.database;
         let sql = LocalSql::open(path, OpenMode::ReadWrite, BUSY).await.map_err(fail)?;
         let sidecar = self.config.daemon.state_dir.join("base.db");
-        let (local, schema) =
-            Replica::open(sql, Side::Local, &sidecar.to_string_lossy(), &inode(path)).await.map_err(fail)?;
+        let (local, schema) = Replica::open(sql, Side::Local, &sidecar.to_string_lossy(), &inode(path))
+            .await
+            .map_err(fail)?;
         self.local = Some(local);
         Ok(schema)
     }
@@ -158,8 +181,11 @@ impl Pair {
     pub(super) async fn lay_out_again(&mut self) -> Result<(), CycleError> {
         let local_schema = self.open_local().await?;
         let (_, server) = self.both()?;
-        let server_schema =
-            server.replica.schema().await.map_err(|error| CycleError::of_sql(Side::Server, error))?;
+        let server_schema = server
+            .replica
+            .schema()
+            .await
+            .map_err(|error| CycleError::of_sql(Side::Server, error))?;
         self.lay_out(&local_schema, &server_schema).await
     }
 
@@ -167,7 +193,9 @@ impl Pair {
     pub(super) fn both(&mut self) -> Result<(&mut Replica<LocalSql>, &mut Server), CycleError> {
         match (&mut self.local, &mut self.server) {
             (Some(local), Some(server)) => Ok((local, server)),
-            _ => Err(CycleError::failed("use the databases: the connection was closed meanwhile")),
+            _ => Err(CycleError::failed(
+                "use the databases: the connection was closed meanwhile",
+            )),
         }
     }
 
@@ -186,10 +214,20 @@ impl Pair {
     }
 }
 
+async fn dial(config: &Config) -> Result<Connection, CycleError> {
+    let environment = crate::config::Environment::of_process();
+    let user = environment.get("USER").unwrap_or("root").to_owned();
+    let target = crate::config::ssh_config::resolve(&config.remote, environment.home(), &user)
+        .map_err(|error| CycleError::attention(error.to_string(), "run `modsyncd check-config`"))?;
+    Ok(Connection::open(&target, &ConnectOptions::default()).await?)
+}
+
 /// The inode tells a file that was replaced from one that was changed. The device's number may change with a reboot.
 fn inode(path: &std::path::Path) -> String {
     use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(path).map(|metadata| metadata.ino().to_string()).unwrap_or_default()
+    std::fs::metadata(path)
+        .map(|metadata| metadata.ino().to_string())
+        .unwrap_or_default()
 }
 
 fn private_folder(folder: &PathBuf) -> std::io::Result<()> {

@@ -39,12 +39,20 @@ impl Pair {
     async fn take_over_base(&mut self, journal: &Journal) -> Result<(), CycleError> {
         let keys = self.keys_of(journal);
         let (local, server) = self.both()?;
-        let rows = server.replica.base_rows(&keys).await.map_err(|error| CycleError::of_sql(Side::Server, error))?;
+        let rows = server
+            .replica
+            .base_rows(&keys)
+            .await
+            .map_err(|error| CycleError::of_sql(Side::Server, error))?;
         let tables = local.tables().iter().zip(rows).zip(&keys);
         let settled: Vec<Vec<Settled>> = tables
             .map(|((table, rows), keys)| {
                 let mut rows: Rows = rows.into_iter().map(|row| (table.key_of(&row), row)).collect();
-                let settle = |key: &Key| Settled { key: key.clone(), server: None, agreed: rows.remove(key) };
+                let settle = |key: &Key| Settled {
+                    key: key.clone(),
+                    server: None,
+                    agreed: rows.remove(key),
+                };
                 keys.iter().map(settle).collect()
             })
             .collect();
@@ -56,26 +64,48 @@ impl Pair {
 
     /// The journal's keys in the layout's order of tables.
     fn keys_of(&self, journal: &Journal) -> Vec<Vec<Key>> {
-        let keys = |name: &str| journal.tables.iter().find(|table| table.table == name).map(|table| table.keys.clone());
-        self.layout.local.iter().map(|table| keys(&table.name).unwrap_or_default()).collect()
+        let keys = |name: &str| {
+            journal
+                .tables
+                .iter()
+                .find(|table| table.table == name)
+                .map(|table| table.keys.clone())
+        };
+        self.layout
+            .local
+            .iter()
+            .map(|table| keys(&table.name).unwrap_or_default())
+            .collect()
     }
 
     /// The laptop's rows of the journal's keys as they are now, by the journal's tables.
     async fn current_local(&mut self, journal: &Journal) -> Result<Vec<Rows>, CycleError> {
         let keys = self.keys_of(journal);
         let (local, _) = self.both()?;
-        let rows = local.live_rows(&keys).await.map_err(|error| CycleError::of_sql(Side::Local, error))?;
+        let rows = local
+            .live_rows(&keys)
+            .await
+            .map_err(|error| CycleError::of_sql(Side::Local, error))?;
         let mut by_table: HashMap<&str, Rows> = HashMap::new();
         for (table, rows) in local.tables().iter().zip(rows) {
-            by_table.insert(&table.name, rows.into_iter().map(|row| (table.key_of(&row), row)).collect());
+            by_table.insert(
+                &table.name,
+                rows.into_iter().map(|row| (table.key_of(&row), row)).collect(),
+            );
         }
-        Ok(journal.tables.iter().map(|table| by_table.remove(table.table.as_str()).unwrap_or_default()).collect())
+        Ok(journal
+            .tables
+            .iter()
+            .map(|table| by_table.remove(table.table.as_str()).unwrap_or_default())
+            .collect())
     }
 
     /// Of a cycle whose push did not go through, only what the laptop's database took has happened. A conflict that
     /// was not carried out there will be met again.
     fn keep_what_happened(&self, journal: &mut JournalTable, local: &Rows) {
-        let Some(table) = self.layout.local.iter().find(|table| table.name == journal.table) else { return };
+        let Some(table) = self.layout.local.iter().find(|table| table.name == journal.table) else {
+            return;
+        };
         journal.writes.retain(|write| {
             let row = write.after.as_ref().or(write.before.as_ref());
             let now = row.and_then(|row| local.get(&table.key_of(row)));

@@ -21,7 +21,12 @@ pub fn to_json(value: &Value) -> Json {
 }
 
 fn key_json(table: &Table, key: &Key) -> BTreeMap<String, Json> {
-    table.key.iter().zip(key).map(|(&column, value)| (table.columns[column].name.clone(), to_json(value))).collect()
+    table
+        .key
+        .iter()
+        .zip(key)
+        .map(|(&column, value)| (table.columns[column].name.clone(), to_json(value)))
+        .collect()
 }
 
 /// A write as a row that moves.
@@ -33,13 +38,20 @@ pub fn describe_move(table: &Table, to: Side, before: Option<&Row>, after: Optio
         _ => "update",
     };
     let cell = |row: Option<&Row>, index: usize| row.and_then(|row| row.get(index)).map_or(Json::Null, to_json);
-    let columns = table.columns.iter().enumerate().filter(|(index, _)| match (before, after) {
-        (Some(before), Some(after)) => before.get(*index) != after.get(*index),
-        _ => true,
-    });
+    let columns = table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| match (before, after) {
+            (Some(before), Some(after)) => before.get(*index) != after.get(*index),
+            _ => true,
+        });
     Move {
         table: table.name.clone(),
-        key: after.or(before).map(|row| key_json(table, &table.key_of(row))).unwrap_or_default(),
+        key: after
+            .or(before)
+            .map(|row| key_json(table, &table.key_of(row)))
+            .unwrap_or_default(),
         to,
         action: action.to_owned(),
         columns: columns
@@ -68,7 +80,8 @@ pub fn describe_moves(layout: &Layout, exchange: &Exchange) -> Vec<Move> {
 /// A conflict for people.
 #[must_use]
 pub fn describe_conflict(table: &Table, conflict: &Conflict) -> ConflictRecord {
-    let cell = |row: &Option<Row>, index: usize| row.as_ref().and_then(|row| row.get(index)).map_or(Json::Null, to_json);
+    let cell =
+        |row: &Option<Row>, index: usize| row.as_ref().and_then(|row| row.get(index)).map_or(Json::Null, to_json);
     ConflictRecord {
         id: None,
         cycle: None,
@@ -94,22 +107,32 @@ pub fn describe_conflict(table: &Table, conflict: &Conflict) -> ConflictRecord {
 #[must_use]
 pub fn journal_tables(layout: &Layout, exchange: &Exchange) -> Vec<JournalTable> {
     let tables = layout.local.iter().zip(&exchange.tables);
-    let journal = tables.filter(|(_, exchange)| !exchange.settled.is_empty()).map(|(table, exchange)| JournalTable {
-        table: table.name.clone(),
-        columns: table.columns.iter().map(|column| column.name.clone()).collect(),
-        keys: exchange.settled.iter().map(|settled| settled.key.clone()).collect(),
-        writes: [Side::Local, Side::Server]
-            .into_iter()
-            .flat_map(|side| exchange.ops(side).iter().map(move |op| written(side, op)))
-            .collect(),
-        conflicts: exchange.conflicts.clone(),
-        records: exchange.conflicts.iter().map(|conflict| describe_conflict(table, conflict)).collect(),
-    });
+    let journal = tables
+        .filter(|(_, exchange)| !exchange.settled.is_empty())
+        .map(|(table, exchange)| JournalTable {
+            table: table.name.clone(),
+            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            keys: exchange.settled.iter().map(|settled| settled.key.clone()).collect(),
+            writes: [Side::Local, Side::Server]
+                .into_iter()
+                .flat_map(|side| exchange.ops(side).iter().map(move |op| written(side, op)))
+                .collect(),
+            conflicts: exchange.conflicts.clone(),
+            records: exchange
+                .conflicts
+                .iter()
+                .map(|conflict| describe_conflict(table, conflict))
+                .collect(),
+        });
     journal.collect()
 }
 
 fn written(side: Side, op: &RowOp) -> Written {
-    Written { side, before: op.before().cloned(), after: op.after().cloned() }
+    Written {
+        side,
+        before: op.before().cloned(),
+        after: op.after().cloned(),
+    }
 }
 
 /// What moved, by table; tables in which nothing did are left out.
@@ -120,9 +143,16 @@ pub fn count_moves(layout: &Layout, exchange: &Exchange) -> Vec<TableMoves> {
         let puts = |ops: &[RowOp]| ops.iter().filter(|op| op.after().is_some()).count() as u64;
         let (pulled, pushed) = (puts(&exchange.to_local), puts(&exchange.to_server));
         let all = (exchange.to_local.len() + exchange.to_server.len()) as u64;
-        TableMoves { table: table.name.clone(), pulled, pushed, deleted: all - pulled - pushed }
+        TableMoves {
+            table: table.name.clone(),
+            pulled,
+            pushed,
+            deleted: all - pulled - pushed,
+        }
     });
-    counted.filter(|moves| moves.pulled + moves.pushed + moves.deleted > 0).collect()
+    counted
+        .filter(|moves| moves.pulled + moves.pushed + moves.deleted > 0)
+        .collect()
 }
 
 fn words(reason: Reason) -> &'static str {

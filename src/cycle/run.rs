@@ -64,7 +64,11 @@ async fn one_round(
     let mut exchange = match seen.exchange {
         Ok(exchange) => exchange,
         Err(Stopped(held)) => {
-            let stopped = CycleSummary { outcome: Outcome::Stopped, reason: Some(held.to_string()), ..clock.summary() };
+            let stopped = CycleSummary {
+                outcome: Outcome::Stopped,
+                reason: Some(held.to_string()),
+                ..clock.summary()
+            };
             return Ok((start.add_to(stopped, pair), false));
         }
     };
@@ -72,32 +76,58 @@ async fn one_round(
         must_be(plan, &plan_id(&seen.from, &exchange))?;
     }
     if request.dry_run {
-        let planned = CycleSummary { outcome: Outcome::Planned, ..count(pair, clock.summary(), &exchange) };
+        let planned = CycleSummary {
+            outcome: Outcome::Planned,
+            ..count(pair, clock.summary(), &exchange)
+        };
         return Ok((start.add_to(planned, pair), false));
     }
     if exchange.is_empty() {
         pair.acknowledge(&seen.heads);
         return Ok((start.add_to(count(pair, clock.summary(), &exchange), pair), false));
     }
-    let to = Generation { lineage: seen.from.lineage.clone(), number: seen.from.number + 1 };
+    let to = Generation {
+        lineage: seen.from.lineage.clone(),
+        number: seen.from.number + 1,
+    };
     let journal = |pair: &Pair, exchange: &Exchange, summary: CycleSummary| Journal {
         from: seen.from.clone(),
         to: to.clone(),
         summary,
         tables: report::journal_tables(&pair.layout, exchange),
     };
-    let cycle = pair.history.begin(&journal(pair, &exchange, count(pair, clock.summary(), &exchange))).await?;
+    let cycle = pair
+        .history
+        .begin(&journal(pair, &exchange, count(pair, clock.summary(), &exchange)))
+        .await?;
 
-    progress(PhaseEvent { phase: Phase::Merge, done: None, total: None });
+    progress(PhaseEvent {
+        phase: Phase::Merge,
+        done: None,
+        total: None,
+    });
     merge_into_local(pair, request, &mut exchange).await?;
     let backup = push_to_server(pair, request, clock, &mut exchange, [&seen.from, &to], progress).await?;
-    progress(PhaseEvent { phase: Phase::Agree, done: None, total: None });
+    progress(PhaseEvent {
+        phase: Phase::Agree,
+        done: None,
+        total: None,
+    });
     let (local, _) = pair.both()?;
-    local.settle(&exchange.settled(), &seen.from, &to).await.map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    local
+        .settle(&exchange.settled(), &seen.from, &to)
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
 
-    let summary = CycleSummary { cycle: Some(cycle), backup, ..count(pair, clock.summary(), &exchange) };
+    let summary = CycleSummary {
+        cycle: Some(cycle),
+        backup,
+        ..count(pair, clock.summary(), &exchange)
+    };
     let summary = start.add_to(summary, pair);
-    pair.history.end(cycle, journal(pair, &exchange, summary.clone())).await?;
+    pair.history
+        .end(cycle, journal(pair, &exchange, summary.clone()))
+        .await?;
     pair.acknowledge(&seen.heads);
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
@@ -113,12 +143,12 @@ fn must_be(plan: &str, now: &str) -> Result<(), CycleError> {
 }
 
 /// Asks both sides at once what they changed, and merges. Begins a new base where the two do not belong together.
-pub(super) async fn look(
-    pair: &mut Pair,
-    request: &SyncRequest,
-    progress: &Progress<'_>,
-) -> Result<Seen, CycleError> {
-    progress(PhaseEvent { phase: Phase::Pull, done: None, total: None });
+pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Progress<'_>) -> Result<Seen, CycleError> {
+    progress(PhaseEvent {
+        phase: Phase::Pull,
+        done: None,
+        total: None,
+    });
     loop {
         let (local, server) = changes(pair).await?;
         let (ours, theirs) = pair.both()?;
@@ -126,10 +156,15 @@ pub(super) async fn look(
             pair.lay_out_again().await?;
             continue;
         }
-        let Some(from) = agreed_generation(pair, &local, &server).await? else { continue };
+        let Some(from) = agreed_generation(pair, &local, &server).await? else {
+            continue;
+        };
         let keys = touched_keys(&local.delta, &server.delta);
         let (replica, _) = pair.both()?;
-        let base = replica.base_rows(&keys).await.map_err(|error| CycleError::of_sql(Side::Local, error))?;
+        let base = replica
+            .base_rows(&keys)
+            .await
+            .map_err(|error| CycleError::of_sql(Side::Local, error))?;
         let heads = [local.head, server.head];
         let exchange = merge(pair, request, [local.delta, server.delta], base, from.number == 0);
         return Ok(Seen { from, exchange, heads });
@@ -151,7 +186,11 @@ fn merge(
     base: Vec<Vec<Row>>,
     first: bool,
 ) -> Result<Exchange, Stopped> {
-    let limits = Limits { request, max_delete: pair.config.safety.max_delete, first };
+    let limits = Limits {
+        request,
+        max_delete: pair.config.safety.max_delete,
+        first,
+    };
     Exchange::new(&pair.layout, deltas, base, &pair.zones(), &limits)
 }
 
@@ -164,8 +203,14 @@ async fn agreed_generation(
 ) -> Result<Option<Generation>, CycleError> {
     let interrupted = pair.history.interrupted().await?;
     let (ours, theirs) = pair.both()?;
-    let same_files = local.head.file.as_deref() == Some(ours.file()) && server.head.file.as_deref() == Some(theirs.replica.file());
-    let generations = local.head.generation.as_ref().zip(server.head.generation.as_ref()).filter(|_| same_files);
+    let same_files =
+        local.head.file.as_deref() == Some(ours.file()) && server.head.file.as_deref() == Some(theirs.replica.file());
+    let generations = local
+        .head
+        .generation
+        .as_ref()
+        .zip(server.head.generation.as_ref())
+        .filter(|_| same_files);
     if let Some((cycle, journal)) = interrupted {
         let pushed = generations.is_some_and(|(ours, theirs)| *ours == journal.from && *theirs == journal.to);
         pair.end_interrupted(cycle, journal, pushed).await?;
@@ -174,8 +219,14 @@ async fn agreed_generation(
     if let Some((both, _)) = generations.filter(|(ours, theirs)| ours == theirs) {
         return Ok(Some(both.clone()));
     }
-    let begin = Generation { lineage: random_name()?, number: 0 };
-    tracing::info!(lineage = begin.lineage, "the two bases do not belong together: comparing all rows, deleting none");
+    let begin = Generation {
+        lineage: random_name()?,
+        number: 0,
+    };
+    tracing::info!(
+        lineage = begin.lineage,
+        "the two bases do not belong together: comparing all rows, deleting none"
+    );
     let (ours, theirs) = pair.both()?;
     let (ours, theirs) = tokio::join!(ours.begin(&begin), theirs.replica.begin(&begin));
     ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
@@ -190,9 +241,16 @@ async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut
     if ops.iter().all(Vec::is_empty) {
         return Ok(());
     }
-    let push = Push { ops, read_back: !request.no_verify, ..Push::default() };
+    let push = Push {
+        ops,
+        read_back: !request.no_verify,
+        ..Push::default()
+    };
     let (local, _) = pair.both()?;
-    let pushed = local.push(&push).await.map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    let pushed = local
+        .push(&push)
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
     exchange.refuse(&pair.layout, Side::Local, &pushed.refused);
     Ok(())
 }
@@ -214,15 +272,27 @@ async fn push_to_server(
         false => pair.due_backup(request, clock.trigger).await?,
     };
     let phase = if backup.is_some() { Phase::Backup } else { Phase::Push };
-    progress(PhaseEvent { phase, done: None, total: None });
+    progress(PhaseEvent {
+        phase,
+        done: None,
+        total: None,
+    });
     let push = Push {
         ops,
         read_back: !request.no_verify,
         backup: backup.as_deref(),
-        advance: Some(Advance { from, to, keep_out: &keep_out }),
+        advance: Some(Advance {
+            from,
+            to,
+            keep_out: &keep_out,
+        }),
     };
     let (_, server) = pair.both()?;
-    let pushed = server.replica.push(&push).await.map_err(|error| CycleError::of_sql(Side::Server, error))?;
+    let pushed = server
+        .replica
+        .push(&push)
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Server, error))?;
     exchange.refuse(&pair.layout, Side::Server, &pushed.refused);
     match backup {
         Some(path) => pair.backup_taken(path).await.map(Some),
@@ -292,10 +362,20 @@ fn add(table: &mut TableMoves, moves: &TableMoves) {
 
 /// Names exactly these writes on exactly this base.
 pub(super) fn plan_id(from: &Generation, exchange: &Exchange) -> String {
-    let writes = exchange.tables.iter().flat_map(|table| [&table.to_local, &table.to_server]);
-    let writes: Vec<Vec<_>> = writes.map(|ops| ops.iter().map(|op| (op.before(), op.after())).collect()).collect();
+    let writes = exchange
+        .tables
+        .iter()
+        .flat_map(|table| [&table.to_local, &table.to_server]);
+    let writes: Vec<Vec<_>> = writes
+        .map(|ops| ops.iter().map(|op| (op.before(), op.after())).collect())
+        .collect();
     let text = serde_json::to_string(&(from, writes)).unwrap_or_default();
-    blake3::hash(text.as_bytes()).to_hex().as_str().get(..12).unwrap_or_default().to_owned()
+    blake3::hash(text.as_bytes())
+        .to_hex()
+        .as_str()
+        .get(..12)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// When and why a round began.
@@ -307,7 +387,11 @@ struct Clock {
 
 impl Clock {
     fn start(trigger: Trigger) -> Self {
-        Self { trigger, started: Timestamp::now(), since: Instant::now() }
+        Self {
+            trigger,
+            started: Timestamp::now(),
+            since: Instant::now(),
+        }
     }
 
     fn summary(&self) -> CycleSummary {

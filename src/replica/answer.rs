@@ -51,6 +51,13 @@ impl Fields {
         self.value()?.as_integer().ok_or_else(|| self.wrong())
     }
 
+    pub fn blob(&mut self) -> Result<Vec<u8>, SqlError> {
+        match self.value()? {
+            Value::Blob(bytes) => Ok(bytes),
+            _ => Err(self.wrong()),
+        }
+    }
+
     /// A tag that must stand here.
     pub fn expect(&mut self, tag: &str) -> Result<(), SqlError> {
         if self.text()? == tag { Ok(()) } else { Err(self.wrong()) }

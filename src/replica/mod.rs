@@ -4,9 +4,11 @@
 //! [`Sql`] that carries it: a connection in this process, or an engine at the far end of an SSH channel.
 
 mod answer;
+mod counts;
 pub mod engine;
 mod local_sql;
 mod names;
+mod proof;
 mod push;
 mod schema;
 mod sql;
@@ -15,6 +17,7 @@ mod statements;
 pub mod wire;
 
 pub use local_sql::LocalSql;
+pub use proof::TableDigest;
 pub use push::{Advance, Push, Pushed};
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
 
@@ -104,6 +107,7 @@ impl<S: Sql> Replica<S> {
             side,
             file: file.to_owned(),
             tables: Vec::new(),
+            schema_version: 0,
             seen: None,
         };
         let schema = replica.schema().await?;
@@ -228,7 +232,7 @@ impl<S: Sql> Replica<S> {
     /// # Errors
     /// When the session or SQLite fails.
     pub async fn base_rows(&mut self, keys: &[Vec<Key>]) -> Result<Vec<Vec<Row>>, SqlError> {
-        self.rows(keys, TableSql::base_rows).await
+        self.rows(keys, |sql, keys| sql.base_rows(keys)).await
     }
 
     /// The live rows of these keys, by table: one round trip.
@@ -236,13 +240,13 @@ impl<S: Sql> Replica<S> {
     /// # Errors
     /// When the session or SQLite fails.
     pub async fn live_rows(&mut self, keys: &[Vec<Key>]) -> Result<Vec<Vec<Row>>, SqlError> {
-        self.rows(keys, TableSql::live_rows).await
+        self.rows(keys, |sql, keys| sql.live_rows(keys)).await
     }
 
     async fn rows(
         &mut self,
         wanted: &[Vec<Key>],
-        query: fn(&TableSql<'_>, &str) -> String,
+        query: impl Fn(&TableSql<'_>, &str) -> String,
     ) -> Result<Vec<Vec<Row>>, SqlError> {
         let mut script = Script::new();
         for (sql, keys) in self.statements().iter().zip(wanted) {
@@ -288,11 +292,6 @@ impl<S: Sql> Replica<S> {
             generation.number,
             literal(&Value::text(self.file.as_str())),
         )
-    }
-
-    /// The session, to count or to prove with.
-    pub fn sql(&mut self) -> &mut S {
-        &mut self.sql
     }
 }
 

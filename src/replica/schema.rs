@@ -21,7 +21,11 @@ pub fn script() -> Script {
         format!("SELECT 't{tag}',{} FROM {from};", fields.join(","))
     };
     let mut script = Script::new();
-    script.step(select("database", &["encoding", "schema_version"], "pragma_encoding,pragma_schema_version".into()));
+    script.step(select(
+        "database",
+        &["encoding", "schema_version"],
+        "pragma_encoding,pragma_schema_version".into(),
+    ));
     script.step(select(
         "object",
         &["m.name", "m.type", "m.tbl_name", "m.sql"],

@@ -522,9 +522,53 @@ impl<'a> TableSql<'a> {
         self.rows(&self.live(), keys)
     }
 
+    /// Puts the table's digest aside, inside the caller's read transaction.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        format!(
+            "INSERT INTO temp.modsync_digest SELECT {},count(*),sha3(group_concat(d,''),256) FROM \
+             (SELECT hex({}) AS d FROM {} r ORDER BY {});",
+            self.index,
+            self.row_digest(),
+            self.live(),
+            self.key_order()
+        )
+    }
+
+    /// Answers with each row's digest and key.
+    #[must_use]
+    pub fn row_digests(&self) -> String {
+        let key = join(
+            ",",
+            self.key()
+                .map(|i| encode_sql(&column("r", &self.table.columns[i].name))),
+        );
+        format!("SELECT 'b'||hex({}),{key} FROM {} r;", self.row_digest(), self.live())
+    }
+
+    /// Over the wire form of all cells, so that what compares equal is equal to the bit.
+    fn row_digest(&self) -> String {
+        let cells = self
+            .columns()
+            .map(|(_, c)| format!("({})", encode_sql(&column("r", &c.name))));
+        format!("sha3({},256)", join("||x'09'||", cells))
+    }
+
+    fn key_order(&self) -> String {
+        join(
+            ",",
+            self.key()
+                .map(|i| format!("{} COLLATE BINARY", column("r", &self.table.columns[i].name))),
+        )
+    }
+
     fn rows(&self, from: &str, keys: &str) -> String {
         let fields = join(",", self.columns().map(|(_, c)| encode_sql(&column("r", &c.name))));
-        format!("SELECT 'trow','i{}',{fields} FROM {from} r WHERE ({}) IN ({keys});", self.index, self.list("r", self.key()))
+        format!(
+            "SELECT 'trow','i{}',{fields} FROM {from} r WHERE ({}) IN ({keys});",
+            self.index,
+            self.list("r", self.key())
+        )
     }
 }
 
