@@ -125,6 +125,7 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
         ("MODSYNC_SYNC_MAX_DELAY", "1m"),
         ("MODSYNC_BACKUP_ENABLED", "false"),
         ("MODSYNC_LOG_LEVEL", "debug"),
+        ("MODSYNC_LOG_KEEP_DAYS", ""),
         ("MODSYNC_LOCAL_DATABASE", "~/other.db"),
     ];
     let config = load(&home.options(&variables, &[("remote.port", "3"), ("backup.keep_last", "4")])).unwrap();
@@ -142,6 +143,7 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
         "the file"
     );
     assert_eq!(config.sync.poll, seconds(2), "the default");
+    assert_eq!(config.log.keep_days, 14, "an empty variable is none");
 }
 
 #[test]

@@ -203,3 +203,15 @@ fn overrides_with_unknown_keys_are_errors() {
         "command line: remote.hots: is not a known key; did you mean \"remote.host\"?"
     );
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "(\\[{0,2}(local|remote|table|table.group|x)\\]{0,2}\n|(host|key|name|port)? ?=? ?[\"\\[]{0,2}\\PC{0,6}[\"\\]]{0,2}\n){0,12}") {
+        let home = Home::with_config(&text);
+        if let Err(errors) = load(&home.options(&[], &[])) {
+            proptest::prop_assert!(!errors.mistakes.is_empty());
+        }
+    }
+}
