@@ -100,7 +100,10 @@ fn effective(config: &Config) -> Vec<(&'static str, String)> {
         ("sync.max_delay", time(sync.max_delay)),
         ("sync.schedule", some(sync.schedule.as_deref().unwrap_or("off"))),
         ("sync.poll", time(sync.poll)),
-        ("safety.max_delete", some(format!("{}%", safety.max_delete * 100.0))),
+        (
+            "safety.max_delete",
+            some(format!("{}%", (safety.max_delete * 1e6).round() / 1e4)),
+        ),
         ("backup.enabled", some(backup.enabled)),
         ("backup.min_interval", time(backup.min_interval)),
         ("backup.keep_last", some(backup.keep_last)),

@@ -70,10 +70,11 @@ impl Environment {
         self.get(name).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
-    /// All variables, by name.
+    /// All variables that are set, by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables
             .iter()
+            .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 

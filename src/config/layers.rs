@@ -123,14 +123,13 @@ impl Layers {
 
 /// The mistake of a key that stands at the top of the file, or of a section that is none.
 fn outside(name: &str, is_section: bool, origin: Origin) -> Mistake {
-    let message = match (is_section, SECTIONS.contains(&name)) {
-        (true, _) => {
-            format!(
-                "is not a section: [local], [remote], [sync], [safety], [backup], [daemon], [log] and [[table]] are"
-            )
-        }
-        (false, true) => format!("is a section: write [{name}] and its keys below it"),
-        (false, false) => "stands outside a section: write it below [local], [remote] or where it belongs".to_owned(),
+    let message = if is_section {
+        let sections = SECTIONS.map(|section| format!("[{section}]")).join(", ");
+        format!("is not a section: {sections} and [[table]] are")
+    } else if SECTIONS.contains(&name) {
+        format!("is a section: write [{name}] and its keys below it")
+    } else {
+        "stands outside a section: write it below [local], [remote] or where it belongs".to_owned()
     };
     let suggestion = nearest(name, SECTIONS.into_iter().chain(["table"]))
         .filter(|_| is_section)

@@ -99,7 +99,7 @@ pub fn load_noting(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
             })
         }
         _ => {
-            reader.mistakes.sort_by(|a, b| rank(&a.origin).cmp(&rank(&b.origin)));
+            reader.mistakes.sort_by_key(|mistake| rank(&mistake.origin));
             Err(ConfigErrors {
                 mistakes: reader.mistakes,
             })
@@ -126,16 +126,12 @@ pub fn find_socket(flag: Option<&Path>, options: &LoadOptions) -> Result<PathBuf
     Ok(build::daemon(&mut reader, environment, &places).socket)
 }
 
-/// The socket of a pair's daemon where neither a flag, a variable nor a configuration says otherwise. A name that
-/// cannot be one is taken for none.
+/// The socket of a user's daemon where neither a flag, a variable nor a configuration says otherwise. A name that
+/// cannot be one counts as none.
 #[must_use]
 pub fn default_socket(name: Option<&str>) -> PathBuf {
     let environment = Environment::of_process();
-    let places = Places {
-        file: PathBuf::new(),
-        name: name.map(str::to_owned),
-        system: false,
-    };
+    let places = Places::of_user(&environment, name);
     places.socket(&environment, &places.state_dir(&environment))
 }
 

@@ -147,8 +147,8 @@ pub struct Backup {
     pub keep_daily: u32,
 }
 
-/// `[[table]]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// `[[table]]`. The default says nothing: the table is synced by its schema and the preset.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableConfig {
     /// The table's name.
     pub name: String,
@@ -160,6 +160,18 @@ pub struct TableConfig {
     pub groups: Vec<GroupConfig>,
     /// `sync = false` leaves the table out.
     pub sync: bool,
+}
+
+impl Default for TableConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            key: Vec::new(),
+            last_updated: None,
+            groups: Vec::new(),
+            sync: true,
+        }
+    }
 }
 
 /// `[[table.group]]`.

@@ -38,17 +38,21 @@ impl Places {
         if let Some(name) = name {
             check_name(name)?;
         }
-        let folders = [user_config(environment), PathBuf::from(SYSTEM_CONFIG)];
         let Some(file) = file else {
-            let [user, of_system] = folders.map(|folder| folder.join(format!("{}.toml", name.unwrap_or("config"))));
-            let system = system || (!user.exists() && of_system.exists());
-            let file = if system { of_system } else { user };
-            return Ok(Self {
-                file,
-                name: name.map(str::to_owned),
-                system,
+            let user = Self::of_user(environment, name);
+            let of_system = Path::new(SYSTEM_CONFIG).join(file_name(name));
+            let system = system || (!user.file.exists() && of_system.exists());
+            return Ok(if system {
+                Self {
+                    file: of_system,
+                    system,
+                    ..user
+                }
+            } else {
+                user
             });
         };
+        let folders = [user_config(environment), PathBuf::from(SYSTEM_CONFIG)];
         let stem = file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| {
             *stem != "config" && check_name(stem).is_ok() && folders.iter().any(|folder| file.parent() == Some(folder))
         });
@@ -57,6 +61,17 @@ impl Places {
             name: name.or(stem).map(str::to_owned),
             system: system || file.starts_with(SYSTEM_CONFIG),
         })
+    }
+
+    /// A user's places without a look at the disk. A name that cannot be one counts as none.
+    pub(super) fn of_user(environment: &Environment, name: Option<&str>) -> Self {
+        let name = name.filter(|name| check_name(name).is_ok());
+        let file = user_config(environment).join(file_name(name));
+        Self {
+            file,
+            name: name.map(str::to_owned),
+            system: false,
+        }
     }
 
     /// The default of `daemon.state_dir`.
@@ -97,6 +112,11 @@ fn user_config(environment: &Environment) -> PathBuf {
     config
         .unwrap_or_else(|| environment.home().join(".config"))
         .join("modsync")
+}
+
+/// The file's name of a pair's configuration.
+fn file_name(name: Option<&str>) -> String {
+    format!("{}.toml", name.unwrap_or("config"))
 }
 
 /// Whether a pair may have that name: it becomes part of paths and of a systemd unit's name.

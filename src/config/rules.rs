@@ -11,7 +11,7 @@ use super::{GroupConfig, TableConfig};
 const LAST_UPDATED: &str = "last_updated";
 
 /// What the configuration and the preset make of one table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSetup {
     /// Whether the table is synced at all.
     pub sync: bool,
@@ -36,7 +36,11 @@ pub fn rules_for(table: &Table, declared: &[TableConfig]) -> Result<TableSetup, 
         .find(|config| config.name.eq_ignore_ascii_case(&table.name));
     let preset = PRESETS.iter().find(|preset| has_shape(table, preset));
     if declared.is_some_and(|config| !config.sync) {
-        return Ok(TableSetup::default());
+        return Ok(TableSetup {
+            sync: false,
+            key: None,
+            rules: TableRules::default(),
+        });
     }
     let key = match declared.map(|config| config.key.as_slice()) {
         Some(columns) if !columns.is_empty() => Some(resolve(table, "key", columns)?),

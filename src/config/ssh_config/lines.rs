@@ -129,4 +129,28 @@ mod tests {
             assert_eq!(matches_list(name, patterns.split(' ')), expected, "{name} {patterns}");
         }
     }
+
+    /// The plain definition, exponential where the real one is not.
+    fn naive(name: &[u8], pattern: &[u8]) -> bool {
+        match (name, pattern) {
+            (_, []) => name.is_empty(),
+            (_, [b'*', rest @ ..]) => (0..=name.len()).any(|skipped| naive(&name[skipped..], rest)),
+            ([first, name @ ..], [expected, rest @ ..]) => {
+                (*expected == b'?' || expected == first) && naive(name, rest)
+            }
+            ([], _) => false,
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn patterns_match_as_they_are_defined(name in "[ab]{0,8}", pattern in "[ab*?]{0,8}") {
+            proptest::prop_assert_eq!(matches(name.as_bytes(), pattern.as_bytes()), naive(name.as_bytes(), pattern.as_bytes()));
+        }
+
+        #[test]
+        fn any_line_is_read_or_refused(line in "\\PC{0,40}") {
+            let _ = parse(&line);
+        }
+    }
 }

@@ -82,7 +82,8 @@ impl Resolver<'_> {
         let host = match &settings.host_name {
             Some(written) => host_name(written, &hop.host)?,
             None => hop.host.clone(),
-        };
+        }
+        .to_ascii_lowercase();
         let user = hop
             .user
             .as_ref()
@@ -90,7 +91,7 @@ impl Resolver<'_> {
             .map_or(self.login_user, String::as_str)
             .to_owned();
         let port = hop.port.or(settings.port).unwrap_or(22);
-        let visited = (host.to_lowercase(), port, user.clone());
+        let visited = (host.clone(), port, user.clone());
         if way.contains(&visited) {
             return fail(format!(
                 "the jump hosts go in a circle: {user}@{host}:{port} is reached through itself"

@@ -63,8 +63,9 @@ impl Files<'_> {
     }
 
     fn read_nested(&mut self, file: &Path, folder: &Path, depth: usize) -> Result<(), SshConfigError> {
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
+        let text = match std::fs::read(file) {
+            // A comment in another encoding is no reason to fail.
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return fail(format!("read {}: {error}", file.display())),
         };
@@ -101,8 +102,9 @@ impl Files<'_> {
                 continue;
             }
             let value = match name.as_str() {
-                "host" => self.host(),
-                "originalhost" => self.alias.to_owned(),
+                // Host names compare without case here, though not in a Host line.
+                "host" => self.host().to_lowercase(),
+                "originalhost" => self.alias.to_lowercase(),
                 "user" => self
                     .user
                     .or(self.settings.user.as_deref())
@@ -118,6 +120,11 @@ impl Files<'_> {
             };
             let Some(patterns) = arguments.next() else {
                 return fail(format!("{place}: Match {name} needs a pattern"));
+            };
+            let patterns = if name.ends_with("host") {
+                patterns.to_lowercase()
+            } else {
+                patterns.clone()
             };
             result &= matches_list(&value, patterns.split(',')) != negated;
         }
@@ -150,7 +157,7 @@ impl Files<'_> {
             let found = glob::glob(&path.to_string_lossy()).map_err(|error| SshConfigError {
                 message: format!("{place}: Include {argument}: {error}"),
             })?;
-            let found: Vec<PathBuf> = found.filter_map(Result::ok).collect();
+            let found: Vec<PathBuf> = found.filter_map(Result::ok).filter(|file| !file.is_dir()).collect();
             for file in found {
                 self.read_nested(&file, folder, depth + 1)?;
             }
