@@ -20,6 +20,9 @@ const CHUNK: usize = 16 * 1024;
 /// Chunks that may be on the way in one direction; then the sender has to wait, as for a full TCP window.
 const ON_THE_WAY: usize = 256;
 
+/// How much transmission time may wait in the sender's buffer.
+const SEND_BUFFER: Duration = Duration::from_millis(50);
+
 /// A direction of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -73,7 +76,11 @@ impl Proxy {
             last: Mutex::new(None),
         });
         let accepting = tokio::spawn(accept(listener, port, Arc::clone(&shared)));
-        Self { address, shared, accepting }
+        Self {
+            address,
+            shared,
+            accepting,
+        }
     }
 
     /// The port to connect to.
@@ -127,7 +134,11 @@ impl Drop for Proxy {
 
 impl Shared {
     fn count(&self, direction: Direction, bytes: usize) {
-        let counter = if direction == Direction::Up { &self.up } else { &self.down };
+        let counter = if direction == Direction::Up {
+            &self.up
+        } else {
+            &self.down
+        };
         counter.fetch_add(bytes as u64, Ordering::SeqCst);
         let before = self.last.lock().unwrap().replace(direction);
         if before == Some(Direction::Up) && direction == Direction::Down {
@@ -138,11 +149,15 @@ impl Shared {
 
 async fn accept(listener: TcpListener, port: u16, shared: Arc<Shared>) {
     loop {
-        let Ok((client, _)) = listener.accept().await else { continue };
+        let Ok((client, _)) = listener.accept().await else {
+            continue;
+        };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             // The client sees a connection that ends when the server cannot be reached.
-            let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else {
+                return;
+            };
             serve(client, server, &shared).await;
         });
     }
@@ -175,14 +190,22 @@ async fn carry(from: OwnedReadHalf, to: OwnedWriteHalf, direction: Direction, sh
 async fn stamp(mut from: OwnedReadHalf, line: mpsc::Sender<(Instant, Vec<u8>)>, direction: Direction, shared: &Shared) {
     let mut free_at = Instant::now();
     loop {
+        // The sender's buffer is small: a sender is not told that bytes are gone which have not yet left.
+        if let Some(early) = free_at.checked_sub(SEND_BUFFER) {
+            tokio::time::sleep_until(early).await;
+        }
         let mut chunk = vec![0; CHUNK];
-        let Ok(length @ 1..) = from.read(&mut chunk).await else { return };
+        let Ok(length @ 1..) = from.read(&mut chunk).await else {
+            return;
+        };
         chunk.truncate(length);
         shared.count(direction, length);
         let Line { delay, up, down } = *shared.line.borrow();
         let rate = if direction == Direction::Up { up } else { down };
         // The sender's end of the line is busy for as long as the bytes take; then they travel.
-        let transmit = rate.map_or(Duration::ZERO, |bits| Duration::from_secs_f64(length as f64 * 8.0 / bits as f64));
+        let transmit = rate.map_or(Duration::ZERO, |bits| {
+            Duration::from_secs_f64(length as f64 * 8.0 / bits as f64)
+        });
         free_at = free_at.max(Instant::now()) + transmit;
         if line.send((free_at + delay, chunk)).await.is_err() {
             return;
@@ -198,6 +221,6 @@ async fn release(mut to: OwnedWriteHalf, mut arriving: mpsc::Receiver<(Instant, 
             return;
         }
     }
-    // The end of the stream travels like the bytes did; the peer may be gone by now.
+    // The peer may be gone by now.
     let _ = to.shutdown().await;
 }
