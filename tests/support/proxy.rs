@@ -20,6 +20,9 @@ const CHUNK: usize = 16 * 1024;
 /// Chunks that may be on the way in one direction; then the sender has to wait, as for a full TCP window.
 const ON_THE_WAY: usize = 256;
 
+/// How much transmission time may wait in the sender's buffer.
+const SEND_BUFFER: Duration = Duration::from_millis(50);
+
 /// A direction of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -187,6 +190,10 @@ async fn carry(from: OwnedReadHalf, to: OwnedWriteHalf, direction: Direction, sh
 async fn stamp(mut from: OwnedReadHalf, line: mpsc::Sender<(Instant, Vec<u8>)>, direction: Direction, shared: &Shared) {
     let mut free_at = Instant::now();
     loop {
+        // The sender's buffer is small: a sender is not told that bytes are gone which have not yet left.
+        if let Some(early) = free_at.checked_sub(SEND_BUFFER) {
+            tokio::time::sleep_until(early).await;
+        }
         let mut chunk = vec![0; CHUNK];
         let Ok(length @ 1..) = from.read(&mut chunk).await else {
             return;
@@ -214,6 +221,6 @@ async fn release(mut to: OwnedWriteHalf, mut arriving: mpsc::Receiver<(Instant, 
             return;
         }
     }
-    // The end of the stream travels like the bytes did; the peer may be gone by now.
+    // The peer may be gone by now.
     let _ = to.shutdown().await;
 }
