@@ -121,8 +121,8 @@ impl Session {
             database: options.database.clone(),
             broken: false,
         };
-        let mut hello = Hello::default();
-        let greeted = session.greet(&mut hello).await;
+        let (mut hello, mut banner) = (Hello::default(), String::new());
+        let greeted = session.greet(&mut hello, &mut banner).await;
         if let Some(engine) = &hello.engine {
             session.engine = engine.to_string();
             session.database.clone_from(&hello.database);
@@ -130,7 +130,7 @@ impl Session {
         session.lines.allow(options.max_line);
         match greeted {
             Ok(()) => Ok((session, hello)),
-            Err(stop) => Err(explain(session.error(stop).await, hello, options)),
+            Err(stop) => Err(explain(session.error(stop).await, hello, &banner, options)),
         }
     }
 
@@ -139,8 +139,9 @@ impl Session {
         self.silence = silence;
     }
 
-    /// Whatever the login shell says is passed over; the lines of the launch script carry the token.
-    async fn greet(&mut self, hello: &mut Hello) -> Result<(), Stop> {
+    /// Whatever the login shell says is passed over, its last line kept for messages; the lines of the launch script
+    /// carry the token.
+    async fn greet(&mut self, hello: &mut Hello, banner: &mut String) -> Result<(), Stop> {
         let mut setup = Script::new();
         setup.step(sqlite::SETUP);
         let mark = format!("{} ", self.token).into_bytes();
@@ -150,12 +151,15 @@ impl Session {
             if seen > MAX_HELLO {
                 return Err(protocol("too much came before an engine spoke"));
             }
-            match line.strip_prefix(mark.as_slice()) {
-                Some(said) => hello
+            if let Some(said) = line.strip_prefix(mark.as_slice()) {
+                return hello
                     .take(said)
-                    .ok_or_else(|| protocol("the launch script's words are damaged")),
-                None => Ok(()),
+                    .ok_or_else(|| protocol("the launch script's words are damaged"));
             }
+            if !line.trim_ascii().is_empty() {
+                *banner = failure::quote(&String::from_utf8_lossy(line));
+            }
+            Ok(())
         })
         .await
     }
@@ -315,13 +319,24 @@ fn protocol(message: &str) -> SqlError {
 }
 
 /// The error of a launch that came to no engine, told by what the script found.
-fn explain(error: SqlError, hello: Hello, options: &SessionOptions) -> SessionError {
-    // Without a path the script did not run, and with an engine it is the engine that failed.
-    if hello.engine.is_some() || hello.database.is_empty() || error.kind == SqlErrorKind::Protocol {
+fn explain(error: SqlError, hello: Hello, banner: &str, options: &SessionOptions) -> SessionError {
+    if hello.engine.is_some() || error.kind == SqlErrorKind::Protocol {
         return error.into();
     }
-    let path = &hello.database;
-    let user = &hello.user;
+    let (path, user) = (&hello.database, &hello.user);
+    if path.is_empty() {
+        if banner.is_empty() {
+            return error.into();
+        }
+        let message = format!(
+            "cannot run a command on the server, which says \"{banner}\": give the user a login shell, or set \
+             engine = \"sftp\" where only SFTP is allowed ({error})"
+        );
+        return SessionError::Setup {
+            hello: Box::new(hello),
+            message,
+        };
+    }
     let wrong = match hello.state {
         DatabaseState::Present => {
             let message = no_engine(&hello, options);
@@ -346,13 +361,11 @@ fn explain(error: SqlError, hello: Hello, options: &SessionOptions) -> SessionEr
 
 fn no_engine(hello: &Hello, options: &SessionOptions) -> String {
     if let Some(folder) = &hello.no_sidecar {
-        return format!(
-            "cannot write in the state folder {folder} on the server: make it a folder of user {}",
-            hello.user
-        );
+        let user = &hello.user;
+        return format!("cannot write in the state folder {folder} on the server: make it a folder of user {user}");
     }
     if options.engine == EngineChoice::Sftp {
-        return "the engine sftp runs no SQL".to_owned();
+        return "cannot run SQL on the server: engine = \"sftp\" moves files alone".to_owned();
     }
     let reasons: Vec<String> = hello
         .unusable

@@ -35,6 +35,25 @@ async fn an_error_stops_what_follows_and_rolls_back(#[values(Sqlite3, Python3, P
     );
 }
 
+/// Else a truncated answer would pass for a whole one.
+#[rstest]
+#[tokio::test]
+async fn an_error_amid_the_rows_is_an_error(#[values(Sqlite3, Python3, Php, Modsyncd)] engine: EngineChoice) {
+    let server = Server::new();
+    server
+        .other()
+        .execute_batch("INSERT INTO t VALUES(1,1),(2,2),(3,-9223372036854775807-1),(4,4);")
+        .unwrap();
+    let error = run(
+        &mut server.session(engine).await,
+        &["SELECT 'i'||abs(v) FROM t ORDER BY k;"],
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(error.kind, SqlErrorKind::Other, "{error}");
+    assert!(error.message.contains("integer overflow"), "{error}");
+}
+
 #[rstest]
 #[tokio::test]
 async fn reasons_are_told_apart(#[values(Sqlite3, Python3, Php, Modsyncd)] engine: EngineChoice) {
@@ -159,7 +178,8 @@ async fn a_login_that_hangs_is_given_up() {
     let server = Server::with(LocalTransport::default().before("exec sleep 60"));
     let mut options = server.options(Auto);
     options.silence = Duration::from_millis(300);
-    let error = Session::open(&server.transport, &options).await.err().unwrap();
+    let opened = tokio::spawn(async move { Session::open(&server.transport, &options).await.map(drop) }).await;
+    let error = opened.unwrap().unwrap_err();
     assert!(
         matches!(&error, SessionError::Sql(error) if error.kind == SqlErrorKind::Lost),
         "{error:?}"

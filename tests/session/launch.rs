@@ -151,7 +151,7 @@ async fn a_missing_database_is_not_made() {
 
 #[tokio::test]
 async fn permissions_are_told_apart_from_absence() {
-    let server = Server::with(LocalTransport::default().as_nobody());
+    let server = Server::with(LocalTransport::default().by_nobody());
     let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(server.home.path(), 0o755);
     mode(&server.database, 0o000);
@@ -203,6 +203,17 @@ async fn a_chosen_engine_that_does_not_work_is_named() {
         "{message}"
     );
     setup_error(server.open(Sftp).await);
+}
+
+#[tokio::test]
+async fn a_server_without_a_shell_is_quoted() {
+    let refusal = "echo 'This service allows sftp connections only.'; exit 1";
+    let server = Server::with(LocalTransport::default().before(refusal));
+    let message = setup_error(server.open(Auto).await);
+    assert!(
+        message.contains("This service allows sftp connections only.") && message.contains("engine"),
+        "{message}"
+    );
 }
 
 #[tokio::test]

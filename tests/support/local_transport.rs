@@ -31,7 +31,7 @@ impl LocalTransport {
     }
 
     /// Runs programs as a user whom file permissions hold back, also when the tests run as root.
-    pub fn as_nobody(mut self) -> Self {
+    pub fn by_nobody(mut self) -> Self {
         self.nobody = true;
         self
     }

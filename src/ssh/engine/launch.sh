@@ -19,7 +19,13 @@ tab=$(printf '\t')
 
 say() { printf '%s %s %s\n' "$token" "$1" "$2"; }
 hex() { printf %s "$1" | od -An -v -tx1 | tr -d ' \n'; }
-about() { stat -Lc '%d:%i %u:%g %a' -- "$1" 2>/dev/null || stat -Lf '%d:%i %u:%g %Lp' -- "$1" 2>/dev/null; }
+
+# GNU and BusyBox write the options of stat one way, BSD and macOS another.
+describe() {
+    facts=$(stat -Lc '%d:%i %u:%g %a' -- "$2" 2>/dev/null || stat -Lf '%d:%i %u:%g %Lp' -- "$2" 2>/dev/null)
+    if [ -w "$2" ]; then rights=writable; else rights=read-only; fi
+    if [ -n "$facts" ]; then say "$1" "$facts $rights"; fi
+}
 
 # The path behind all symbolic links: the sidecar's copy belongs to the file, not to one of its names.
 resolve() {
@@ -76,6 +82,8 @@ usable() {
         version=$(modsyncd --version 2>/dev/null </dev/null)
         version=${version#modsyncd } ;;
     esac
+    # Warnings about other modules come before it.
+    version=$(printf '%s\n' "$version" | tail -n 1)
     [ -n "$version" ]
 }
 
@@ -86,7 +94,7 @@ become() {
         exec sqlite3 -init /dev/null -batch -bail -noheader -list -separator "$tab" \
             -cmd ".timeout $busy" -cmd "$look" "$uri" ;;
     python3) exec python3 -I -c "$python" "$database" "$uri" "$busy" ;;
-    php) exec php -d memory_limit=-1 -d display_errors=stderr -r "$php" -- "$database" "$busy" ;;
+    php) exec php -d memory_limit=-1 -d display_startup_errors=0 -d display_errors=stderr -r "$php" -- "$database" "$busy" ;;
     modsyncd) exec modsyncd engine --database "$database" --busy-timeout "$busy" ;;
     esac
 }
@@ -101,13 +109,9 @@ say home "$(hex "$HOME")"
 say database "$(hex "$database")"
 say state "$state"
 say sidecar "$(hex "$states/$5")"
-if [ -n "$real" ]; then
-    say folder "$(about "$folder")"
-    if [ -w "$folder" ]; then say folder-writable yes; fi
-fi
+if [ -n "$real" ]; then describe folder "$folder"; fi
 if [ "$state" != present ]; then exit 0; fi
-say file "$(about "$database")"
-if [ -w "$database" ]; then say file-writable yes; fi
+describe file "$database"
 
 # The sidecar's file is made here, empty: not every engine can make one by ATTACH.
 if ! { mkdir -p -- "$states" && chmod 700 "$states" && : >>"$states/$5"; } 2>/dev/null; then

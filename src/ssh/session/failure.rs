@@ -92,7 +92,13 @@ fn relevant(text: &str) -> String {
             .any(|start| line.starts_with(start))
     };
     let line = lines().find(error).or_else(|| lines().next()).unwrap_or_default();
-    line.chars()
+    quote(line)
+}
+
+/// What may stand in a message: printable and of bounded length.
+pub(super) fn quote(text: &str) -> String {
+    text.trim()
+        .chars()
         .filter(|character| !character.is_control())
         .take(QUOTED)
         .collect()

@@ -9,7 +9,7 @@ pub struct Hello {
     pub database: String,
     /// Whether a database is there.
     pub state: DatabaseState,
-    /// The database file; `None` unless it is [`DatabaseState::Present`].
+    /// The database file; `None` unless it is [`DatabaseState::Present`], or where there is no `stat`.
     pub file: Option<FileFacts>,
     /// The folder that holds it; `None` when it cannot be entered.
     pub folder: Option<FileFacts>,
@@ -101,8 +101,6 @@ impl Hello {
             "no-sidecar" => self.no_sidecar = Some(path()?),
             "folder" => self.folder = Some(facts(value)?),
             "file" => self.file = Some(facts(value)?),
-            "folder-writable" => self.folder.as_mut()?.writable = true,
-            "file-writable" => self.file.as_mut()?.writable = true,
             "unusable" => self.unusable.push(pair()?),
             "engine" => {
                 let (name, version) = pair()?;
@@ -125,7 +123,7 @@ fn state(value: &str) -> Option<DatabaseState> {
     })
 }
 
-/// `device:inode uid:gid mode`, the mode in octal.
+/// `device:inode uid:gid mode rights`, the mode in octal.
 fn facts(value: &str) -> Option<FileFacts> {
     let mut words = value.split(' ');
     let (device, inode) = words.next()?.split_once(':')?;
@@ -137,7 +135,7 @@ fn facts(value: &str) -> Option<FileFacts> {
         uid: uid.parse().ok()?,
         gid: gid.parse().ok()?,
         mode: u32::from_str_radix(mode, 8).ok()?,
-        writable: false,
+        writable: words.next()? == "writable",
     })
 }
 
@@ -152,8 +150,7 @@ mod tests {
             "user 33 www-data",
             "state present",
             "database 2f610a",
-            "file 66306:12 0:33 644",
-            "file-writable yes",
+            "file 66306:12 0:33 644 writable",
         ] {
             assert_eq!(hello.take(line.as_bytes()), Some(()), "{line}");
         }
@@ -176,8 +173,7 @@ mod tests {
             "state ok",
             "database 2",
             "database ff",
-            "file 1:2",
-            "folder-writable yes",
+            "file 1:2 3:4 644",
             "what 1",
         ] {
             assert_eq!(hello.take(line.as_bytes()), None, "{line}");

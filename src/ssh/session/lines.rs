@@ -68,8 +68,8 @@ mod tests {
 
     #[tokio::test]
     async fn lines_come_whole_however_they_arrive() {
-        let stream = tokio_test_stream(&[b"a", b"b\n\nc", b"\nrest"]);
-        let mut lines = Lines::new(stream, 3);
+        let stream = stream_of(&[b"a", b"b\n\nc", b"\nrest"]);
+        let mut lines = Lines::new(stream, 4);
         let mut seen = Vec::new();
         loop {
             while let Some(line) = lines.next().unwrap() {
@@ -91,7 +91,7 @@ mod tests {
         assert!(lines.buffer.capacity() < 1_000_000, "{}", lines.buffer.capacity());
     }
 
-    fn tokio_test_stream(parts: &[&'static [u8]]) -> Box<dyn AsyncRead + Send + Unpin> {
+    fn stream_of(parts: &[&'static [u8]]) -> Box<dyn AsyncRead + Send + Unpin> {
         parts.iter().fold(Box::new(tokio::io::empty()), |stream, part| {
             Box::new(stream.chain(*part))
         })
