@@ -113,3 +113,16 @@ fn new_rows_that_refer_to_a_row_that_yields_go_with_it() {
         .map(|conflict| conflict.local.clone().unwrap());
     assert_eq!(lost.collect::<Vec<_>>(), rows(&["t|c", "c|a", "d|a", "a|1"]));
 }
+
+#[test]
+fn a_server_that_holds_a_value_twice_does_not_stall_the_merge() {
+    let (table, rules) = (table("t", "name* code! note"), TableRules::default());
+    let rows = [
+        ["", "", "a|1|-"],
+        ["", "", "b|1|-"],
+        ["c|0|-", "c|5|-", "c|1|-"],
+        ["", "", "e|5|-"],
+    ];
+    let plan = merge(vec![input(&table, &rules, &rows)], &zones());
+    assert_eq!(plan.tables[0].to_server, []);
+}
