@@ -12,6 +12,8 @@
 //!
 //! [`brakes`] look at the outcome before anything is written.
 
+use std::collections::HashSet;
+
 pub mod brakes;
 mod ids;
 mod input;
@@ -27,8 +29,6 @@ mod work;
 
 pub use input::{Group, TableInput, TableRules, Triple, Zones};
 pub use plan::{Conflict, Plan, Reason, Settled, TablePlan};
-
-use std::collections::HashSet;
 
 use work::Work;
 
