@@ -3,14 +3,16 @@
 //! No I/O, no clock, no SQL: the same inputs give the same plan, so a dry run and a real cycle share it. The rules are
 //! told in `docs/merge.md`. One merge goes through the rooms in this order:
 //!
-//! 1. [`work`]: the rows of a table while they merge.
-//! 2. [`ids`]: integer ids that both sides handed out; the laptop's row gives way and its references follow.
-//! 3. [`rows`]: row by row, cell by cell, with the times of [`newest`].
-//! 4. [`references`]: a row that a kept row refers to is kept as well.
-//! 5. [`unique`]: no two rows end up with one unique value; a row that yields takes the new rows that refer to it along.
-//! 6. [`ops`]: what has to be written on each side to get there.
+//! 1. `work`: the rows of a table while they merge.
+//! 2. `ids`: integer ids that both sides handed out; the laptop's row gives way and its references follow.
+//! 3. `rows`: row by row, cell by cell, with the times of `newest`.
+//! 4. `references`: a row that a kept row refers to is kept as well.
+//! 5. `unique`: no two rows end up with one unique value; rows that go for it take those that refer to them along.
+//! 6. `ops`: what has to be written on each side to get there.
 //!
 //! [`brakes`] look at the outcome before anything is written.
+
+use std::collections::HashSet;
 
 pub mod brakes;
 mod ids;
@@ -27,8 +29,6 @@ mod work;
 
 pub use input::{Group, TableInput, TableRules, Triple, Zones};
 pub use plan::{Conflict, Plan, Reason, Settled, TablePlan};
-
-use std::collections::HashSet;
 
 use work::Work;
 

@@ -128,7 +128,8 @@ impl<'a> Cells<'a> {
         };
         // Without a base, NULL is not a change that somebody made: nothing is lost that would have to be kept.
         let lost = |&column: &usize| {
-            self.entry.base.is_some() || loser.get(column) != self.merged.get(column) && loser[column] != Value::Null
+            let value = loser.get(column);
+            self.entry.base.is_some() || value != self.merged.get(column) && value.is_some_and(|value| !value.is_null())
         };
         if columns.iter().any(lost) {
             self.conflicts.push(self.entry.conflict(columns, winner, reason));

@@ -29,26 +29,25 @@ pub(super) fn separate(work: &mut Work<'_>) -> Vec<usize> {
     }
     let mut waiting = VecDeque::from(newcomers);
     while let Some(index) = waiting.pop_front() {
-        match claims.holder(index, &work.entries[index], &sets) {
-            None => claims.claim(index, &work.entries[index], &sets),
-            Some((holder, set)) => {
-                // A row that has yielded stands; then it is the other one that has not yet.
-                let yielding = if is_newcomer(&work.entries[index], &sets) {
-                    index
-                } else {
-                    holder
-                };
-                claims.release(yielding, &work.entries[yielding], &sets);
-                give_up(work, yielding, set, &sets);
-                if yielding != index {
-                    waiting.push_front(index);
-                }
-                if work.entries[yielding].agreed().is_some() {
-                    waiting.push_back(yielding);
-                } else {
-                    gone.push(yielding);
-                }
-            }
+        let Some((holder, set)) = claims.holder(index, &work.entries[index], &sets) else {
+            claims.claim(index, &work.entries[index], &sets);
+            continue;
+        };
+        // This row yields; or, if it has yielded already, the other one. If neither can, the server itself holds one
+        // value twice, and a guard will have to refuse it.
+        let mut rows = [index, holder].into_iter();
+        let Some(yielding) = rows.find(|&row| is_newcomer(&work.entries[row], &sets)) else {
+            continue;
+        };
+        claims.release(yielding, &work.entries[yielding], &sets);
+        give_up(work, yielding, set, &sets);
+        if yielding != index {
+            waiting.push_front(index);
+        }
+        if work.entries[yielding].agreed().is_some() {
+            waiting.push_back(yielding);
+        } else {
+            gone.push(yielding);
         }
     }
     gone

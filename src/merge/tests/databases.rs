@@ -190,7 +190,8 @@ proptest! {
         // Notes are all different: each one that a side holds is still there, in the base, or in a record.
         for (number, plan) in plan.tables.iter().enumerate().skip(1) {
             let records = plan.conflicts.iter().flat_map(|conflict| [&conflict.local, &conflict.server]).flatten();
-            let kept: BTreeSet<&Value> = merged[number].values().chain(base.rows[number].values()).chain(records).map(|row| &row[2]).collect();
+            let known = merged[number].values().chain(base.rows[number].values()).chain(records);
+            let kept: BTreeSet<&Value> = known.map(|row| &row[2]).collect();
             for row in local.rows[number].values().chain(server.rows[number].values()) {
                 prop_assert!(kept.contains(&row[2]), "{:?} is lost", row);
             }

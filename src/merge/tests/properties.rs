@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::merge::{Settled, TablePlan};
+use crate::merge::{Conflict, Settled, TablePlan};
 
 /// Columns: url (the key), title, price, stage and at (a group), last_updated.
 fn products() -> (Table, TableRules) {
@@ -163,17 +163,22 @@ proptest! {
             let agreed = plan.settled.iter().find(|settled| settled.key == triple.key).unwrap().agreed.as_ref();
             let conflicts = || plan.conflicts.iter().filter(|conflict| conflict.key == triple.key);
             // last_updated is bookkeeping; a NULL without a base is nobody's value.
-            for (row, column) in [&triple.local, &triple.server].into_iter().flatten().flat_map(|row| (0..5).map(move |c| (row, c))) {
+            let held = [&triple.local, &triple.server].into_iter().flatten();
+            for (row, column) in held.flat_map(|row| (0..5).map(move |column| (row, column))) {
                 let known = |other: Option<&Row>| other.is_some_and(|other| other[column] == row[column]);
-                let kept = known(agreed) || known(triple.base.as_ref()) || (triple.base.is_none() && row[column].is_null());
-                let recorded = conflicts().any(|c| c.columns.contains(&column) && (known(c.local.as_ref()) || known(c.server.as_ref())));
+                let nobodys = triple.base.is_none() && row[column].is_null();
+                let kept = nobodys || known(agreed) || known(triple.base.as_ref());
+                let in_record = |c: &Conflict| known(c.local.as_ref()) || known(c.server.as_ref());
+                let recorded = conflicts().any(|c| c.columns.contains(&column) && in_record(c));
                 prop_assert!(kept || recorded, "column {} of {:?}", column, row);
             }
             if triple.base.is_none() {
                 prop_assert!(agreed.is_some() || triple.local.is_none() && triple.server.is_none());
             }
             if let (Some(base), Some(local), Some(server)) = (&triple.base, &triple.local, &triple.server) {
-                let changed = |row: &Row| [vec![1], vec![2], vec![3, 4]].into_iter().filter(|set| set.iter().any(|&c| row[c] != base[c])).collect::<BTreeSet<_>>();
+                let units = || [vec![1], vec![2], vec![3, 4]].into_iter();
+                let differs = |row: &Row, unit: &[usize]| unit.iter().any(|&column| row[column] != base[column]);
+                let changed = |row: &Row| units().filter(|unit| differs(row, unit)).collect::<BTreeSet<_>>();
                 if changed(local).is_disjoint(&changed(server)) {
                     prop_assert_eq!(conflicts().count(), 0);
                 }

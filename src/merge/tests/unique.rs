@@ -113,3 +113,31 @@ fn new_rows_that_refer_to_a_row_that_yields_go_with_it() {
         .map(|conflict| conflict.local.clone().unwrap());
     assert_eq!(lost.collect::<Vec<_>>(), rows(&["t|c", "c|a", "d|a", "a|1"]));
 }
+
+#[test]
+fn a_server_that_holds_a_value_twice_does_not_stall_the_merge() {
+    let (table, rules) = (table("t", "name* code! note"), TableRules::default());
+    let rows = [
+        ["", "", "a|1|-"],
+        ["", "", "b|1|-"],
+        ["c|0|-", "c|5|-", "c|1|-"],
+        ["", "", "e|5|-"],
+    ];
+    let plan = merge(vec![input(&table, &rules, &rows)], &zones());
+    assert_eq!(plan.tables[0].to_server, []);
+}
+
+#[test]
+fn a_row_that_yields_frees_all_its_values() {
+    // Two unique columns. `a` yields both values to `b`; then `c` gets one of them, and `d` has to yield to `c`.
+    let (table, rules) = (table("t", "name* first! second!"), TableRules::default());
+    let given = [
+        ["a|0|0", "a|1|2", "a|0|0"],
+        ["b|3|4", "b|50|4", "b|3|2"],
+        ["c|5|7", "c|60|7", "c|1|6"],
+        ["d|8|8", "d|8|6", "d|8|8"],
+        ["", "", "e|60|61"],
+    ];
+    let (outcome, _) = converge(vec![input(&table, &rules, &given)]);
+    assert_eq!(outcome[0], rows(&["a|0|0", "b|3|2", "c|1|6", "d|8|8", "e|60|61"]));
+}
