@@ -17,8 +17,7 @@ use modsync::control::client::{Client, Synced};
 use modsync::control::handler::{DiffRequest, LogsRequest, Request, Response};
 use modsync::control::server::{self, BindError};
 use modsync::control::types::{
-    CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Outcome, PauseRequest, Phase, PhaseEvent, State, Status,
-    SyncRequest,
+    CycleSummary, ErrorBody, ErrorCode, Event, Outcome, PauseRequest, Phase, PhaseEvent, State, Status, SyncRequest,
 };
 use script::{Daemon, wait_until};
 
@@ -194,9 +193,9 @@ fn what_makes_no_sense_is_named() {
 async fn requests_arrive_as_they_were_made() {
     let daemon = Daemon::start(|request| {
         Some(Ok(match request {
-            Request::Diff(_) => Response::Diff(Box::new(DiffReport::default())),
+            Request::Diff(_) => Response::Diff(Box::default()),
             Request::Sync(sync) if sync.no_wait => Response::Queued,
-            Request::Sync(_) => Response::Cycle(Box::new(CycleSummary::default())),
+            Request::Sync(_) => Response::Cycle(Box::default()),
             Request::Logs(_) => Response::Logs(Box::pin(stream::iter(["one".to_owned(), "two".to_owned()]))),
             _ => Response::Status(Box::new(idle())),
         }))
@@ -302,7 +301,7 @@ async fn streams_leave_room_for_other_clients() {
     let daemon = Daemon::usual(idle());
     let client = client(&daemon);
     let mut streams = Vec::new();
-    for _ in 0..32 {
+    for _ in 0..64 {
         streams.push(client.events().await.unwrap());
     }
     assert_eq!(client.events().await.unwrap_err().code, ErrorCode::Busy);

@@ -25,7 +25,7 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 /// How long a client may take to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Event and log streams at once: they stay, and must leave connections for the others.
-const MAX_STREAMS: usize = 32;
+const MAX_STREAMS: usize = 64;
 
 /// What exists, for whoever asked for something else.
 const ROUTES: &str = "GET /v1/status, POST /v1/sync, GET /v1/check, GET /v1/diff, GET /v1/verify, POST /v1/pause, \

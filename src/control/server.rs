@@ -21,7 +21,7 @@ use super::{reply, routes, socket, stream};
 pub use super::socket::{BindError, bind};
 
 /// Connections served at once; more wait in the kernel's queue until one ends.
-const MAX_CONNECTIONS: usize = 128;
+const MAX_CONNECTIONS: usize = 256;
 /// For the head of a request, and for the next one on a kept connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Room for the head of a request; the body's limit is [`routes::MAX_BODY`].

@@ -1,8 +1,9 @@
 //! Where output goes: text or JSON on standard output, errors on standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde::Serialize;
+use terminal_size::{Height, terminal_size_of};
 
 use super::exit::Exit;
 use super::style::Style;
@@ -47,9 +48,10 @@ impl Out {
         self.json
     }
 
-    /// Whether a person looks at a screen that may be cleared.
-    pub(super) fn is_screen(&self) -> bool {
-        !self.json && io::stdout().is_terminal()
+    /// The number of lines of the screen that a person looks at; `None` when output goes elsewhere or is JSON.
+    pub(super) fn screen_height(&self) -> Option<usize> {
+        let (_, Height(height)) = terminal_size_of(io::stdout())?;
+        (!self.json).then_some(usize::from(height))
     }
 
     /// How text looks at this moment.

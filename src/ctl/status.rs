@@ -38,8 +38,6 @@ Examples:
 
 /// Labels are padded to this width.
 const LABEL: usize = 11;
-/// Clears the screen and what has scrolled off it, cursor to the top left.
-const CLEAR: &str = "\x1b[2J\x1b[3J\x1b[H";
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Failure> {
     if args.watch {
@@ -58,6 +56,7 @@ async fn watch(context: &Context) -> Result<Exit, Failure> {
     let Some(mut status) = next_status(&mut events).await? else {
         return Ok(Exit::NotRunning);
     };
+    let screen = context.out.screen_height().is_some();
     show(context, &status)?;
     loop {
         tokio::select! {
@@ -65,8 +64,8 @@ async fn watch(context: &Context) -> Result<Exit, Failure> {
                 Some(next) => status = next,
                 None => return Err(Failure::Daemon(crate::control::client::ended())),
             },
-            _ = resized.recv(), if context.out.is_screen() => {}
-            _ = tick.tick(), if context.out.is_screen() => {}
+            _ = resized.recv(), if screen => {}
+            _ = tick.tick(), if screen => {}
         }
         show(context, &status)?;
     }
@@ -86,12 +85,30 @@ async fn next_status(events: &mut Events) -> Result<Option<Status>, Failure> {
 fn show(context: &Context, status: &Status) -> io::Result<()> {
     context.out.answer(status, |status, style| {
         let text = render(status, style);
-        if context.out.is_screen() {
-            format!("{CLEAR}{text}")
-        } else {
-            format!("{text}\n")
+        match context.out.screen_height() {
+            Some(height) => frame(&text, height),
+            None => text + "\n",
         }
     })
+}
+
+/// The text drawn over what stands on the screen, without a flicker: from the top left, each line cleared to its end,
+/// then everything below. Long lines are clipped, not wrapped, and lines that do not fit are left out, so that nothing
+/// scrolls.
+fn frame(text: &str, height: usize) -> String {
+    const CLEAR_LINE: &str = "\x1b[K";
+    let mut lines: Vec<&str> = text.lines().collect();
+    if lines.len() >= height {
+        lines.truncate(height.saturating_sub(2));
+        lines.push("…");
+    }
+    let mut frame = "\x1b[?7l\x1b[H".to_owned();
+    for line in lines {
+        frame.push_str(line);
+        frame.push_str(CLEAR_LINE);
+        frame.push('\n');
+    }
+    frame + "\x1b[J\x1b[?7h"
 }
 
 /// The status as text.
@@ -189,5 +206,20 @@ fn pending(status: &Status) -> String {
         (None, []) => "nothing".to_owned(),
         (Some(text), unknown) => format!("{text}, {} not known", unknown.join(" and ")),
         (None, unknown) => format!("{} not known", unknown.join(" and ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::frame;
+
+    #[test]
+    fn a_frame_never_scrolls_the_screen() {
+        assert_eq!(frame("a\nb\n", 24), "\x1b[?7l\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J\x1b[?7h");
+        let tall = "line\n".repeat(50);
+        for height in 1..60 {
+            let newlines = frame(&tall, height).matches('\n').count();
+            assert!(newlines < height.max(2), "{newlines} newlines scroll {height} lines");
+        }
     }
 }

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use modsync::control::handler::{Handler, Request, Response};
-use modsync::control::metrics::Counters;
 use modsync::control::server;
 use modsync::control::types::{ErrorBody, Event, Status};
 use tempfile::TempDir;
@@ -112,10 +111,7 @@ impl Daemon {
             Request::Status | Request::Resume | Request::Pause(_) => {
                 Some(Ok(Response::Status(Box::new(status.clone()))))
             }
-            Request::Metrics => Some(Ok(Response::Metrics(
-                Box::new(status.clone()),
-                Box::new(Counters::default()),
-            ))),
+            Request::Metrics => Some(Ok(Response::Metrics(Box::new(status.clone()), Box::default()))),
             _ => None,
         })
     }
