@@ -92,7 +92,7 @@ async fn download(sftp: &Sftp, from: &str, target: &Path, progress: &Progress<'_
         .open(&beside)
         .await
         .map_err(|error| failed("make a file", error))?;
-    let tell = |done| {
+    let tell = |done: u64| {
         progress(PhaseEvent {
             phase: Phase::Copy,
             done: Some(done),
@@ -153,16 +153,16 @@ async fn upload(
     let (folder, name) = hello.database.rsplit_once('/').unwrap_or((".", &hello.database));
     let beside = format!("{folder}/.{name}.modsync-{}", random_name()?);
     let total = tokio::fs::metadata(copy).await.map_err(failed)?.len();
-    let mut file = tokio::fs::File::open(copy).await.map_err(failed)?;
+    let file = tokio::fs::File::open(copy).await.map_err(failed)?;
     let sftp = connection.sftp().await?;
-    let tell = |done| {
+    let tell = |done: u64| {
         progress(PhaseEvent {
             phase: Phase::Copy,
             done: Some(done),
             total: Some(total),
         })
     };
-    let uploaded = sftp.upload(&mut file, &beside, 0o600, tell).await.map_err(of_sftp);
+    let uploaded = sftp.upload(file, &beside, 0o600, tell).await.map_err(of_sftp);
     let placed = match uploaded {
         Ok(_) => put_in_place(config, connection, &sftp, hello, &beside).await,
         Err(error) => Err(error),

@@ -215,9 +215,9 @@ impl Pair {
 }
 
 async fn dial(config: &Config) -> Result<Connection, CycleError> {
-    let environment = crate::config::Environment::of_process();
+    let environment = config::Environment::of_process();
     let user = environment.get("USER").unwrap_or("root").to_owned();
-    let target = crate::config::ssh_config::resolve(&config.remote, environment.home(), &user)
+    let target = config::ssh_config::resolve(&config.remote, environment.home(), &user)
         .map_err(|error| CycleError::attention(error.to_string(), "run `modsyncd check-config`"))?;
     Ok(Connection::open(&target, &ConnectOptions::default()).await?)
 }

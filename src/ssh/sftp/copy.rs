@@ -102,7 +102,7 @@ impl Sftp {
     /// `Failed` if there is a file of that name. A file that was begun is removed again.
     pub async fn upload<R>(
         &self,
-        from: &mut R,
+        from: R,
         path: &str,
         mode: u32,
         mut progress: impl FnMut(u64),
@@ -138,7 +138,7 @@ impl Sftp {
 
     async fn copy_up<R>(
         &self,
-        from: &mut R,
+        from: R,
         path: &str,
         handle: &str,
         attributes: &FileAttributes,
@@ -147,9 +147,9 @@ impl Sftp {
     where
         R: AsyncRead + Unpin,
     {
-        let chunks = stream::try_unfold((from, 0), |(from, at)| async move {
+        let chunks = stream::try_unfold((from, 0), |(mut from, at)| async move {
             let mut chunk = Vec::with_capacity(CHUNK as usize);
-            let read = (&mut *from).take(CHUNK.into()).read_to_end(&mut chunk).await;
+            let read = (&mut from).take(CHUNK.into()).read_to_end(&mut chunk).await;
             let length = read.map_err(|error| local("read what was to go to", path, &error))? as u64;
             Ok::<_, SftpError>((length > 0).then_some(((at, chunk), (from, at + length))))
         });
