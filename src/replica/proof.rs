@@ -51,7 +51,7 @@ impl<S: Sql> Replica<S> {
     /// When the session or SQLite fails.
     pub async fn row_digests(&mut self, table: usize) -> Result<BTreeMap<Key, Vec<u8>>, SqlError> {
         let mut script = Script::new();
-        for sql in self.statements().get(table) {
+        if let Some(sql) = self.statements().get(table) {
             script.step(sql.row_digests());
         }
         let mut digests = BTreeMap::new();

@@ -2,6 +2,7 @@
 //!
 //! One request at a time would cost a round trip for each chunk, so [`IN_FLIGHT`] of them are kept under way.
 
+use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use russh_sftp::client::error::Error as ProtocolError;
 use russh_sftp::protocol::{FileAttributes, OpenFlags};
@@ -136,9 +137,16 @@ impl Sftp {
         }
     }
 
+    async fn write_chunk(&self, path: &str, handle: &str, at: u64, chunk: Vec<u8>) -> Result<u64, SftpError> {
+        let length = chunk.len() as u64;
+        let written = self.raw.write(handle, at, chunk).await;
+        written.map_err(|error| failed("write", path, &error))?;
+        Ok(length)
+    }
+
     async fn copy_up<R>(
         &self,
-        from: R,
+        mut from: R,
         path: &str,
         handle: &str,
         attributes: &FileAttributes,
@@ -147,23 +155,20 @@ impl Sftp {
     where
         R: AsyncRead + Unpin,
     {
-        let chunks = stream::try_unfold((from, 0), |(mut from, at)| async move {
-            let mut chunk = Vec::with_capacity(CHUNK as usize);
-            let read = (&mut from).take(CHUNK.into()).read_to_end(&mut chunk).await;
-            let length = read.map_err(|error| local("read what was to go to", path, &error))? as u64;
-            Ok::<_, SftpError>((length > 0).then_some(((at, chunk), (from, at + length))))
-        });
-        let writes = chunks.map_ok(|(at, chunk)| async move {
-            let length = chunk.len() as u64;
-            self.raw
-                .write(handle, at, chunk)
-                .await
-                .map_err(|error| failed("write", path, &error))?;
-            Ok(length)
-        });
-        let mut confirmed = std::pin::pin!(writes.try_buffered(IN_FLIGHT));
-        let mut done = 0;
-        while let Some(length) = confirmed.try_next().await? {
+        let mut writes = FuturesUnordered::new();
+        let (mut at, mut ended, mut done) = (0, false, 0);
+        loop {
+            while !ended && writes.len() < IN_FLIGHT {
+                let mut chunk = Vec::with_capacity(CHUNK as usize);
+                let read = (&mut from).take(CHUNK.into()).read_to_end(&mut chunk).await;
+                let length = read.map_err(|error| local("read what was to go to", path, &error))? as u64;
+                ended = length == 0;
+                if !ended {
+                    writes.push(self.write_chunk(path, handle, at, chunk));
+                    at += length;
+                }
+            }
+            let Some(length) = writes.try_next().await? else { break };
             done += length;
             progress(done);
         }
