@@ -57,7 +57,11 @@ sync | watch = 1
 sync | debounce = "2 sec"
     F:7:1: sync.debounce: "2 sec": "sec" is no unit: ms, s, m, h and d are
 sync | debounce = "30s"
-    F:7:1: sync.debounce: 30s is not shorter than sync.max_delay, which is 30s
+    F:7:1: sync.debounce: sync.debounce, which is 30s, must be shorter than sync.max_delay, which is 30s
+sync | max_delay = "2s"
+    F:7:1: sync.max_delay: sync.debounce, which is 2s, must be shorter than sync.max_delay, which is 2s
+sync | max_delay = "1"
+    F:7:1: sync.max_delay: "1" needs a unit: ms, s, m, h or d, as in "1s"
 sync | poll = "199ms"
     F:7:1: sync.poll: "199ms" is not allowed: 200ms to 1d
 sync | schedule = "* * *"
