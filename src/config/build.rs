@@ -80,7 +80,12 @@ pub(super) fn remote(reader: &mut Reader, environment: &Environment) -> Option<R
 
 /// `[sync]`.
 pub(super) fn sync(reader: &mut Reader) -> Sync {
-    let origin = reader.origin("sync.debounce");
+    let written = if reader.has("sync.debounce") {
+        "sync.debounce"
+    } else {
+        "sync.max_delay"
+    };
+    let origin = reader.origin(written);
     let watch = reader.take("sync.watch", boolean).unwrap_or(true);
     let debounce = reader.take("sync.debounce", |raw| duration(raw, Duration::from_millis(50)..=HOUR));
     let max_delay = reader.take("sync.max_delay", |raw| duration(raw, SECOND..=DAY));
@@ -95,10 +100,15 @@ pub(super) fn sync(reader: &mut Reader) -> Sync {
             .take("sync.poll", |raw| duration(raw, Duration::from_millis(200)..=DAY))
             .unwrap_or(2 * SECOND),
     };
-    if sync.debounce >= sync.max_delay {
+    let readable = !reader
+        .mistakes
+        .iter()
+        .any(|mistake| mistake.key.as_deref() == Some("sync.max_delay"));
+    if readable && sync.debounce >= sync.max_delay {
         let [debounce, max_delay] = [sync.debounce, sync.max_delay].map(super::format_duration);
-        let message = format!("{debounce} is not shorter than sync.max_delay, which is {max_delay}");
-        reader.mistakes.push(Fault::from(message).at(origin, "sync.debounce"));
+        let message =
+            format!("sync.debounce, which is {debounce}, must be shorter than sync.max_delay, which is {max_delay}");
+        reader.mistakes.push(Fault::from(message).at(origin, written));
     }
     sync
 }

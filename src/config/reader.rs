@@ -47,7 +47,7 @@ impl Reader {
         what: &str,
         parse: impl FnOnce(&Raw) -> Result<T, Fault>,
     ) -> Option<T> {
-        if !self.entries.contains_key(key) {
+        if !self.has(key) {
             self.asked.push(key);
             if !self.unreadable {
                 self.mistakes
@@ -56,6 +56,11 @@ impl Reader {
             return None;
         }
         self.take(key, parse)
+    }
+
+    /// Whether a key was written and not yet taken.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
     }
 
     /// Where a key was written, before it is taken.
