@@ -22,7 +22,11 @@ fn noise(length: usize) -> Vec<u8> {
 async fn carries_the_three_streams_of_a_command() {
     let server = Sshd::start();
     let connection = open(&server.target()).await.unwrap();
-    let Process { mut stdin, mut stdout, mut stderr } = connection.exec("tr a-z A-Z; echo oops >&2").await.unwrap();
+    let Process {
+        mut stdin,
+        mut stdout,
+        mut stderr,
+    } = connection.exec("tr a-z A-Z; echo oops >&2").await.unwrap();
     stdin.write_all(b"hello").await.unwrap();
     stdin.shutdown().await.unwrap();
     let (mut out, mut err) = (String::new(), String::new());
@@ -36,7 +40,11 @@ async fn carries_the_three_streams_of_a_command() {
 async fn carries_ten_megabytes_each_way_at_once() {
     let server = Sshd::start();
     let connection = open(&server.target()).await.unwrap();
-    let Process { mut stdin, mut stdout, stderr: _stderr } = connection.exec("cat").await.unwrap();
+    let Process {
+        mut stdin,
+        mut stdout,
+        stderr: _stderr,
+    } = connection.exec("cat").await.unwrap();
     let sent = noise(10_000_000);
     let mut received = Vec::new();
     soon(async {
@@ -48,7 +56,12 @@ async fn carries_ten_megabytes_each_way_at_once() {
         read.unwrap();
     })
     .await;
-    assert!(received == sent, "{} of {} bytes came back, or other ones", received.len(), sent.len());
+    assert!(
+        received == sent,
+        "{} of {} bytes came back, or other ones",
+        received.len(),
+        sent.len()
+    );
 }
 
 #[tokio::test]
@@ -69,7 +82,10 @@ async fn programs_run_side_by_side() {
 async fn standard_error_that_nobody_reads_holds_nothing_up() {
     let server = Sshd::start();
     let connection = open(&server.target()).await.unwrap();
-    let mut process = connection.exec("head -c 20000000 /dev/zero >&2; echo done").await.unwrap();
+    let mut process = connection
+        .exec("head -c 20000000 /dev/zero >&2; echo done")
+        .await
+        .unwrap();
     let mut printed = String::new();
     soon(process.stdout.read_to_string(&mut printed)).await.unwrap();
     assert_eq!(printed, "done\n");
@@ -103,7 +119,10 @@ async fn dropping_a_process_ends_it() {
     let server = Sshd::start();
     let connection = open(&server.target()).await.unwrap();
     let ended = server.folder().join("ended");
-    let process = connection.exec(&format!("cat; touch '{}'", ended.display())).await.unwrap();
+    let process = connection
+        .exec(&format!("cat; touch '{}'", ended.display()))
+        .await
+        .unwrap();
     drop(process);
     eventually("the program sees the end of its input", || ended.exists()).await;
     assert_eq!(run(&connection, "echo next").await, "next\n");
@@ -140,7 +159,10 @@ async fn a_lost_connection_is_not_the_end_of_the_output() {
     assert_eq!(error.kind(), ErrorKind::ConnectionAborted, "{error}");
     eventually("the connection knows", || connection.is_closed()).await;
     let error = soon(connection.exec("echo")).await.err().unwrap();
-    assert!(error.message.contains(&format!("127.0.0.1:{}", server.port())), "{error}");
+    assert!(
+        error.message.contains(&format!("127.0.0.1:{}", server.port())),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -31,12 +31,18 @@ async fn the_host_key_of_each_hop_is_checked() {
     target.known_hosts.clear();
     let error = refused(&target).await;
     assert_eq!(error.kind, TransportErrorKind::HostKey);
-    assert!(error.message.contains(&format!("127.0.0.1:{}", server.port())), "{error}");
+    assert!(
+        error.message.contains(&format!("127.0.0.1:{}", server.port())),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_jump_host_that_forbids_it_is_a_matter_of_setup() {
-    let jump = Sshd::with(&Options { config: "AllowTcpForwarding no".to_owned(), ..Options::default() });
+    let jump = Sshd::with(&Options {
+        config: "AllowTcpForwarding no".to_owned(),
+        ..Options::default()
+    });
     let server = Sshd::start();
     let mut target = server.target();
     target.jumps = vec![jump.target()];

@@ -41,7 +41,9 @@ async fn run(connection: &Connection, command: &str) -> String {
 
 /// Ends a test that would hang.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), work).await.expect("still not done after 20 s")
+    tokio::time::timeout(Duration::from_secs(20), work)
+        .await
+        .expect("still not done after 20 s")
 }
 
 /// Waits for a condition.

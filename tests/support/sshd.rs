@@ -1,7 +1,7 @@
 //! OpenSSH's own server, started for one test in a folder of its own.
 
 use std::fs::{self, Permissions};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -108,10 +108,12 @@ impl Sshd {
 
     /// A target that reaches this server with its user key and a known_hosts file that knows it.
     pub fn target(&self) -> SshTarget {
+        // Certificates (`host_TYPE-cert.pub`) are nothing that a plain line can know.
         let known = fs::read_dir(self.folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter_map(|name| Some(name.strip_prefix("host_")?.strip_suffix(".pub")?.to_owned()))
+            .filter(|kind| !kind.ends_with("-cert"))
             .map(|kind| format!("[127.0.0.1]:{} {}\n", self.port, self.host_key(&kind)))
             .collect::<String>();
         SshTarget {
@@ -244,4 +246,78 @@ pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
     }
     assert!(command.status().unwrap().success(), "ssh-keygen failed");
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A user of this machine with a password, for the tests of passwords. Needs root. Removed when dropped.
+pub struct SystemUser {
+    /// The user's name.
+    pub name: String,
+}
+
+impl SystemUser {
+    /// Makes a user with that password and no home of its own.
+    pub fn with_password(password: &str) -> Self {
+        let name = format!("modsync{}", std::process::id());
+        let user = Self { name };
+        let made = Command::new("useradd")
+            .args(["-M", "-d", "/", "-s", "/bin/sh", &user.name])
+            .status()
+            .unwrap();
+        assert!(made.success(), "useradd failed: the tests of passwords need root");
+        let mut chpasswd = Command::new("chpasswd").stdin(Stdio::piped()).spawn().unwrap();
+        write!(chpasswd.stdin.take().unwrap(), "{}:{password}\n", user.name).unwrap();
+        assert!(chpasswd.wait().unwrap().success(), "chpasswd failed");
+        user
+    }
+}
+
+impl Drop for SystemUser {
+    fn drop(&mut self) {
+        let _ = Command::new("userdel").arg(&self.name).stderr(Stdio::null()).status();
+    }
+}
+
+/// A running ssh-agent with an empty key ring. Killed when dropped.
+pub struct Agent {
+    folder: TempDir,
+    child: Child,
+}
+
+impl Agent {
+    /// Starts an agent.
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("modsync-agent-").tempdir().unwrap();
+        let child = Command::new("ssh-agent")
+            .args(["-D", "-a"])
+            .arg(folder.path().join("socket"))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let agent = Self { folder, child };
+        let deadline = Instant::now() + START_LIMIT;
+        while !agent.socket().exists() {
+            assert!(Instant::now() < deadline, "ssh-agent does not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        agent
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    /// Gives it a private key.
+    pub fn add(&self, key: &Path) {
+        let mut command = Command::new("ssh-add");
+        command.arg("-q").arg(key).env("SSH_AUTH_SOCK", self.socket());
+        assert!(command.status().unwrap().success(), "ssh-add failed");
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -2,6 +2,7 @@
 
 mod identity;
 mod secret;
+mod signer;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::identity::{KeyFile, Offer, Private};
 use self::secret::PATIENCE;
+use self::signer::FileSigner;
 use super::fault::said;
 use super::handshake::{Greeted, at};
 use super::{Traffic, TransportError};
@@ -36,7 +38,7 @@ pub(super) async fn log_in(greeted: &mut Greeted, target: &SshTarget, traffic: &
         tried: Vec::new(),
         open_methods: None,
     };
-    if login.with_keys().await || login.with_password().await || login.with_nothing().await {
+    if login.with_keys().await || login.with_nothing().await || login.with_password().await {
         Ok(())
     } else {
         Err(login.failure())
@@ -149,10 +151,9 @@ impl Login<'_> {
         };
         let (user, limit) = (self.target.user.clone(), self.target.connect_timeout);
         if let Some(certificate) = file.certificate {
-            let attempt = self
-                .greeted
-                .handle
-                .authenticate_openssh_cert(user.clone(), key.clone(), certificate);
+            let mut signer = FileSigner(key.clone());
+            let handle = &mut self.greeted.handle;
+            let attempt = handle.authenticate_certificate_with(user.clone(), certificate, hash, &mut signer);
             let result = limited(limit, attempt).await;
             if self.judge(&format!("{what} with its certificate"), result) {
                 return true;
@@ -187,12 +188,22 @@ impl Login<'_> {
         }
     }
 
+    /// Asks what the server would take, when there was nothing to offer. Some take a user without any proof.
+    async fn with_nothing(&mut self) -> bool {
+        if self.open_methods.is_some() || self.target.password_command.is_some() || self.greeted.handle.is_closed() {
+            return false;
+        }
+        let attempt = self.greeted.handle.authenticate_none(self.target.user.clone());
+        let result = limited(self.target.connect_timeout, attempt).await;
+        self.judge("nothing to offer", result)
+    }
+
     async fn with_password(&mut self) -> bool {
         if !self.takes(MethodKind::Password) && !self.takes(MethodKind::KeyboardInteractive) {
             return false;
         }
         let Some(command) = &self.target.password_command else {
-            return self.open_methods.is_some() && self.note("password: no `password_command` is set");
+            return self.note("password: no `password_command` is set");
         };
         let password = match secret::ask(command).await {
             Ok(password) => password,
@@ -252,16 +263,6 @@ impl Login<'_> {
             .await;
         }
         self.note("keyboard-interactive: the server does not stop asking")
-    }
-
-    /// Asks what the server would take, when there was nothing to offer. Some take a user without any proof.
-    async fn with_nothing(&mut self) -> bool {
-        if self.open_methods.is_some() || self.greeted.handle.is_closed() {
-            return false;
-        }
-        let attempt = self.greeted.handle.authenticate_none(self.target.user.clone());
-        let result = limited(self.target.connect_timeout, attempt).await;
-        self.judge("nothing to offer", result)
     }
 
     /// The hash that the server wants RSA signatures over (`Some(None)` for other keys); `None` if only SHA-1 would do.
