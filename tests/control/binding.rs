@@ -35,6 +35,17 @@ async fn a_socket_that_nobody_listens_on_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_path_that_no_client_could_connect_to_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s".repeat(100));
+    let error = server::bind(&socket).await.unwrap_err();
+    assert!(
+        matches!(error, BindError::Io { .. }) && error.to_string().contains("SUN_LEN"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_socket_with_a_live_daemon_is_refused_and_goes_on() {
     let daemon = Daemon::usual(idle());
     let error = server::bind(&daemon.socket).await.unwrap_err();
