@@ -3,6 +3,7 @@
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
@@ -50,6 +51,8 @@ pub async fn bind(path: &Path) -> Result<UnixListener, BindError> {
         let path = path.to_path_buf();
         move |source| BindError::Io { action, path, source }
     };
+    // Refuses a path that is too long for clients to connect to; the one it is born under may be shorter.
+    SocketAddr::from_pathname(path).map_err(failed("open the control socket", path))?;
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
