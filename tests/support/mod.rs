@@ -4,3 +4,4 @@
 pub mod local_transport;
 pub mod proxy;
 pub mod sshd;
+pub mod world;
