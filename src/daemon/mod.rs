@@ -1,1 +1,6 @@
 //! daemon.
+mod backoff;
+mod plan;
+mod schedule;
+mod surroundings;
+mod worker;
