@@ -37,6 +37,8 @@ pub(super) enum Job<S> {
     Diff(DiffRequest),
     /// See [`Syncer::verify`].
     Verify,
+    /// Close the connection to the server.
+    Disconnect,
     /// From now on this pair: the config is new.
     Replace(S),
 }
@@ -56,6 +58,7 @@ pub(super) enum Done {
     Checked(Result<CheckReport, CycleError>),
     Diffed(Result<DiffReport, CycleError>),
     Verified(Result<VerifyReport, CycleError>),
+    Disconnected,
     Replaced,
     /// It was cut off; the connection is closed.
     CutOff,
@@ -158,6 +161,10 @@ async fn perform<S: Syncer>(syncer: &mut S, job: Job<S>, outbox: &mpsc::Unbounde
         Job::Check => Done::Checked(syncer.check().await),
         Job::Diff(DiffRequest { table, key }) => Done::Diffed(syncer.diff(table.as_deref(), key.as_deref()).await),
         Job::Verify => Done::Verified(syncer.verify().await),
+        Job::Disconnect => {
+            syncer.disconnect();
+            Done::Disconnected
+        }
         Job::Replace(new) => {
             syncer.disconnect();
             *syncer = new;
