@@ -26,7 +26,7 @@ pub use schedule::{Schedule, ScheduleError};
 pub use surroundings::{Machine, Surroundings};
 
 /// Makes the pair of databases that a config names: at the start, and when the config was read again.
-pub trait Pairs: Send + 'static {
+pub trait Pairs: Send + Sync + 'static {
     /// The pair.
     type Syncer: Syncer;
 
@@ -35,7 +35,7 @@ pub trait Pairs: Send + 'static {
     /// # Errors
     /// When the config can never work. A database or server that is not there now is no error here; it is one of the
     /// first look or cycle, which is tried again.
-    fn open(&self, config: &Config) -> Result<Self::Syncer, CycleError>;
+    fn open(&self, config: &Config) -> impl Future<Output = Result<Self::Syncer, CycleError>> + Send;
 }
 
 /// Starts a daemon without a socket, a log or signals: a handle to it, and its end.

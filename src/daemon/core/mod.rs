@@ -87,7 +87,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     pub async fn new(config: Config, pairs: P, machine: M, desk: Desk) -> Result<Self, FatalError> {
         let now = Instant::now();
         let schedule = read_schedule(&config)?;
-        let syncer = pairs.open(&config).map_err(FatalError::Pair)?;
+        let syncer = pairs.open(&config).await.map_err(FatalError::Pair)?;
         let memory_file = MemoryFile::new(&config.daemon.state_dir);
         let memory = memory_file.load();
         let (hint, hints) = mpsc::channel(1);

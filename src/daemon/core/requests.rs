@@ -243,13 +243,16 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
             self.refuse_config("[daemon] state_dir and socket cannot change while the daemon runs; restart it");
             return Ok(());
         }
-        let (schedule, pair) = match (read_schedule(&config), self.pairs.open(&config)) {
-            (Ok(schedule), Ok(pair)) => (schedule, pair),
-            (Err(error), _) => {
+        let schedule = match read_schedule(&config) {
+            Ok(schedule) => schedule,
+            Err(error) => {
                 self.refuse_config(&error.to_string());
                 return Ok(());
             }
-            (_, Err(error)) => {
+        };
+        let pair = match self.pairs.open(&config).await {
+            Ok(pair) => pair,
+            Err(error) => {
                 self.refuse_config(&error.to_string());
                 return Ok(());
             }

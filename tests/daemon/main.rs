@@ -1,14 +1,14 @@
 //! The daemon's loop against a scripted pair, on a clock that jumps to the next thing to do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod support;
+mod script;
 
 use std::time::Duration;
 
 use modsync::control::types::{ErrorCode, Event, Outcome, State, SyncRequest};
 use modsync::cycle::Trigger;
 use modsync::daemon::FatalError;
-use support::{Running, Scripted, config, error, pass};
+use script::{Running, Scripted, config, error, pass};
 use tokio::time::Instant;
 
 fn plain() -> SyncRequest {

@@ -161,7 +161,7 @@ impl Syncer for Scripted {
 impl Pairs for Scripted {
     type Syncer = Self;
 
-    fn open(&self, config: &Config) -> Result<Self, CycleError> {
+    async fn open(&self, config: &Config) -> Result<Self, CycleError> {
         self.script().opened.push(config.remote.database.clone());
         Ok(self.clone())
     }
