@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::schedule::ScheduleError;
+use crate::control::server::BindError;
 use crate::cycle::CycleError;
 
 /// Why the daemon cannot start, or cannot go on. Nothing but a person or a new start helps.
@@ -25,6 +26,20 @@ pub enum FatalError {
         /// What the system says.
         cause: io::Error,
     },
+    /// The log cannot be kept.
+    #[error("cannot log to {path:?}: {cause}")]
+    Log {
+        /// The folder of its files.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The control socket cannot be opened.
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    /// The system refuses to pass signals on.
+    #[error("cannot catch signals: {0}")]
+    Signals(#[source] io::Error),
     /// The schedule cannot be used.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
