@@ -1,7 +1,7 @@
 //! What can be asked over the socket, and who answers: one request enum, one response enum, one trait.
 //!
 //! The server turns HTTP into a [`Request`] and a [`Response`] into HTTP; the daemon implements [`Handler`] and never
-//! sees HTTP. A new verb is a variant here, a route in [`super::routes`] and an arm in the daemon's `match`.
+//! sees HTTP. A new verb is a variant here, a route in `routes.rs` and an arm in the daemon's `match`.
 
 use std::future::Future;
 use std::pin::Pin;

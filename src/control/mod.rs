@@ -1,6 +1,8 @@
 //! The control socket: HTTP over a Unix socket that only its owner may open.
 
 pub mod client;
+mod error;
+mod event;
 pub mod handler;
 pub mod metrics;
 mod reply;

@@ -1,6 +1,6 @@
-//! The words and numbers that stand for states, outcomes and error codes outside: one place for each mapping.
+//! The words that stand for states and outcomes outside: one place for each mapping.
 
-use super::types::{ErrorCode, Outcome, Phase, State};
+use super::types::{Outcome, State};
 
 impl State {
     /// The word of the JSON form.
@@ -46,38 +46,26 @@ impl Outcome {
     }
 }
 
-impl Phase {
-    /// What goes on in it, for people.
-    #[must_use]
-    pub fn describe(self) -> &'static str {
-        match self {
-            Self::Connect => "connecting to the server",
-            Self::Copy => "copying the database",
-            Self::Pull => "pulling from the server",
-            Self::Merge => "merging",
-            Self::Backup => "backing up on the server",
-            Self::Push => "pushing to the server",
-            Self::Agree => "recording what both sides agree on",
-            Self::Verify => "reading back",
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl ErrorCode {
-    /// The HTTP status that goes with it.
-    #[must_use]
-    pub fn http_status(self) -> u16 {
-        match self {
-            Self::BadRequest => 400,
-            Self::Forbidden => 403,
-            Self::NotFound => 404,
-            Self::MethodNotAllowed => 405,
-            Self::Attention => 409,
-            Self::TooLarge => 413,
-            Self::Failed => 500,
-            Self::Offline => 502,
-            Self::Busy | Self::Ending | Self::NotRunning => 503,
-            Self::Timeout => 504,
+    #[test]
+    fn words_are_those_of_the_json_form() {
+        for state in State::ALL {
+            assert_eq!(serde_json::json!(state), state.as_str());
+        }
+        for outcome in [
+            Outcome::Synced,
+            Outcome::Unchanged,
+            Outcome::Attention,
+            Outcome::Stopped,
+            Outcome::Offline,
+            Outcome::Failed,
+            Outcome::Interrupted,
+            Outcome::Planned,
+        ] {
+            assert_eq!(serde_json::json!(outcome), outcome.as_str());
         }
     }
 }

@@ -34,14 +34,8 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// The daemon's socket
-    #[arg(
-        long,
-        global = true,
-        value_name = "PATH",
-        env = "MODSYNC_SOCKET",
-        hide_env_values = true
-    )]
+    /// The daemon's socket [env: MODSYNC_SOCKET]
+    #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
 
     /// The daemon of that name, when several pairs of databases have one each

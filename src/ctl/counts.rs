@@ -7,8 +7,7 @@ use jiff::Timestamp;
 
 use super::style::{Style, Tone};
 use super::text;
-use crate::control::types::{RecentAssessment, SideCounts};
-use crate::model::Skipped;
+use crate::control::types::{RecentAssessment, SideCounts, Skipped};
 
 /// How many recent assessments are shown.
 const RECENT: usize = 5;

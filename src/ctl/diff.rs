@@ -5,8 +5,7 @@ use super::out::Failure;
 use super::style::{Style, Tone};
 use super::{Context, row, status, text};
 use crate::control::handler::DiffRequest;
-use crate::control::types::{DiffReport, Move};
-use crate::model::Side;
+use crate::control::types::{DiffReport, Move, Side};
 
 /// Show the rows and columns that a cycle would move, each way, and its conflicts
 ///

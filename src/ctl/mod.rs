@@ -49,10 +49,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")).into(),
     };
-    let socket = cli
-        .global
-        .socket
-        .unwrap_or_else(|| socket::default_socket(cli.global.name.as_deref()));
+    let socket = socket::resolve(cli.global.socket, cli.global.name.as_deref());
     let mut context = Context {
         client: Client::new(socket, cli.global.timeout),
         out: Out::new(cli.global.json, Style::for_stdout(cli.global.color)),

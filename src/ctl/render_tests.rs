@@ -10,9 +10,8 @@ use super::style::Style;
 use super::{check, cycle, diff, pause, status, text, verify};
 use crate::control::types::{
     CheckReport, ColumnMove, ConflictColumn, ConflictRecord, CycleSummary, DiffReport, Move, Outcome, Pending,
-    RecentAssessment, SideCounts, State, Status, TableCheck, TableMoves, TableVerify, VerifyReport,
+    RecentAssessment, Side, SideCounts, Skipped, State, Status, TableCheck, TableMoves, TableVerify, VerifyReport,
 };
-use crate::model::{Side, Skipped};
 
 /// A title as a hostile server could send it: it would clear the screen and name the window.
 const HOSTILE: &str = "Dress\x1b[2J\x1b]0;owned\x07\u{9b}31m\r\nfake line\u{202e}";

@@ -6,8 +6,7 @@ use serde_json::Value as Json;
 
 use super::style::{Style, Tone};
 use super::text;
-use crate::control::types::{ConflictRecord, Move};
-use crate::model::Side;
+use crate::control::types::{ConflictRecord, Move, Side};
 
 /// Values are cut to so many characters; `--json` has them whole.
 const VALUE: usize = 60;

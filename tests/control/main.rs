@@ -21,9 +21,11 @@ use modsync::control::client::{Client, Synced};
 use modsync::control::handler::{DiffRequest, LogsRequest, Request, Response};
 use modsync::control::server::{self, BindError};
 use modsync::control::types::{
-    CycleSummary, ErrorBody, ErrorCode, Event, Outcome, PauseRequest, Phase, PhaseEvent, State, Status, SyncRequest,
+    CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Outcome, PauseRequest, Phase, PhaseEvent,
+    RecentAssessment, SideCounts, State, Status, SyncRequest, TableCheck, TableMoves, TableVerify, VerifyReport,
 };
 use script::{Daemon, wait_until};
+use serde_json::{Value as Json, json};
 
 fn idle() -> Status {
     Status {
@@ -220,4 +222,52 @@ fn metrics_are_text_for_prometheus() {
         !text.contains("modsync_pending_rows{"),
         "what is unknown is left out: {text}"
     );
+}
+
+#[test]
+fn every_field_is_documented() {
+    let documents = [
+        json!(Status {
+            last_cycle: Some(CycleSummary {
+                tables: vec![TableMoves::default()],
+                ..CycleSummary::default()
+            }),
+            local: Some(SideCounts {
+                recent: vec![RecentAssessment::default()],
+                ..SideCounts::default()
+            }),
+            ..idle()
+        }),
+        json!(CheckReport {
+            tables: vec![TableCheck::default()],
+            ..CheckReport::default()
+        }),
+        json!(VerifyReport {
+            tables: vec![TableVerify::default()],
+            ..VerifyReport::default()
+        }),
+        json!(DiffReport::default()),
+        json!(SyncRequest::default()),
+        json!(PauseRequest::default()),
+    ];
+    let manual = include_str!("../../docs/api.md");
+    for name in documents.iter().flat_map(names) {
+        let quoted = [format!("`{name}`"), format!("\"{name}\"")];
+        assert!(
+            quoted.iter().any(|form| manual.contains(form)),
+            "docs/api.md does not tell of {name}"
+        );
+    }
+}
+
+/// The names of all fields, also of nested documents.
+fn names(document: &Json) -> Vec<String> {
+    match document {
+        Json::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| [vec![name.clone()], names(value)].concat())
+            .collect(),
+        Json::Array(items) => items.iter().flat_map(names).collect(),
+        _ => Vec::new(),
+    }
 }

@@ -77,6 +77,14 @@ fn the_socket_is_found_by_flag_environment_name_and_default() {
     let socket = daemon.socket.to_str().unwrap();
     assert_eq!(code(&bare(&["status", "--socket", socket])), 0);
     assert_eq!(code(&bare(&["status", "--name", "shop"])), 0);
+    let mut misled = command(Path::new("/nowhere"), &["status", "--name", "shop"]);
+    let output = misled.env("XDG_RUNTIME_DIR", runtime.path()).output().unwrap();
+    assert_eq!(
+        code(&output),
+        0,
+        "a flag goes before the environment: {}",
+        stderr(&output)
+    );
     let missing = bare(&["status"]);
     assert_eq!(code(&missing), 3);
     let expected = runtime.path().join("modsync/modsyncd.sock");
