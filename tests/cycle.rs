@@ -12,18 +12,30 @@ use support::world::{World, rows, sync};
 async fn the_train_story_ends_with_everything_on_both_sides() {
     let world = World::with_products(40);
     let mut pair = world.pair().await;
-    assert_eq!(sync(&mut pair).await.outcome, Outcome::Synced, "the first cycle agrees on the base");
+    assert_eq!(
+        sync(&mut pair).await.outcome,
+        Outcome::Synced,
+        "the first cycle agrees on the base"
+    );
 
     let reviewed = data::phone_reviews(&mut world.open_remote(), 5).unwrap();
     let added = data::laptop_adds(&mut world.open_local(), 7).unwrap();
     data::same_id_on_both(&mut world.open_local(), &mut world.open_remote()).unwrap();
     let done = sync(&mut pair).await;
 
-    assert_eq!((done.outcome, done.conflicts, done.held), (Outcome::Synced, 0, 0), "{done:?}");
+    assert_eq!(
+        (done.outcome, done.conflicts, done.held),
+        (Outcome::Synced, 0, 0),
+        "{done:?}"
+    );
     world.assert_equal();
     for url in reviewed {
         let sql = format!("SELECT 1 FROM products WHERE url='{url}' AND lifecycle_stage LIKE 'assessed%'");
-        assert_eq!(rows(&world.open_local(), &sql).len(), 1, "{url} is reviewed on the laptop");
+        assert_eq!(
+            rows(&world.open_local(), &sql).len(),
+            1,
+            "{url} is reviewed on the laptop"
+        );
     }
     for url in added {
         let sql = format!("SELECT 1 FROM products WHERE url='{url}'");

@@ -3,6 +3,7 @@ mod alarm;
 mod backoff;
 mod control;
 mod core;
+mod databases;
 mod error;
 mod handle;
 mod lock;
@@ -26,6 +27,7 @@ use crate::config::Config;
 use crate::control::types::Status;
 use crate::cycle::{CycleError, Syncer};
 
+pub use databases::Databases;
 pub use error::FatalError;
 pub use handle::Handle;
 pub use run::run;

@@ -133,7 +133,8 @@ impl World {
         let (local, remote) = (dump(&self.open_local()), dump(&self.open_remote()));
         for (table, rows) in &local {
             let theirs = remote.get(table).unwrap();
-            let extra = |a: &Vec<String>, b: &Vec<String>| a.iter().filter(|row| !b.contains(row)).cloned().collect::<Vec<_>>();
+            let extra =
+                |a: &Vec<String>, b: &Vec<String>| a.iter().filter(|row| !b.contains(row)).cloned().collect::<Vec<_>>();
             assert!(
                 rows == theirs,
                 "{table} differs:\nonly on the laptop: {:#?}\nonly on the server: {:#?}",
@@ -179,7 +180,10 @@ pub fn dump(connection: &Connection) -> BTreeMap<String, Vec<String>> {
         .unwrap()
         .map(Result::unwrap)
         .collect();
-    names.into_iter().map(|name| (name.clone(), rows(connection, &format!("SELECT * FROM \"{name}\"")))).collect()
+    names
+        .into_iter()
+        .map(|name| (name.clone(), rows(connection, &format!("SELECT * FROM \"{name}\""))))
+        .collect()
 }
 
 /// The rows of a query, each as SQL literals joined by commas, sorted.
@@ -200,6 +204,10 @@ pub fn rows(connection: &Connection, sql: &str) -> Vec<String> {
 
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
