@@ -196,7 +196,8 @@ impl Session {
         }
         self.requests += 1;
         self.traffic.add_round_trip();
-        self.broken = !outgoing.done;
+        // Nothing of ours can answer a marker that was not sent. A flush that is still to come would change nothing.
+        self.broken = !outgoing.unsent.is_empty();
         Ok(())
     }
 

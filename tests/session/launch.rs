@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use modsync::config::EngineChoice::{self, Auto, Modsyncd, Php, Python3, Sftp, Sqlite3};
+use modsync::replica::SqlErrorKind;
 use modsync::ssh::{DatabaseState, Hello, Session, SessionError};
 use rstest::rstest;
 
@@ -107,6 +108,26 @@ async fn the_sidecar_can_be_attached(#[values(Sqlite3, Python3, Php, Modsyncd)] 
     );
 }
 
+/// The site's own user has to go on writing them.
+#[rstest]
+#[tokio::test]
+async fn files_beside_the_database_have_its_permissions(
+    #[values(Sqlite3, Python3, Php, Modsyncd)] engine: EngineChoice,
+) {
+    let server = Server::new();
+    server
+        .other()
+        .query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))
+        .unwrap();
+    std::fs::set_permissions(&server.database, std::fs::Permissions::from_mode(0o664)).unwrap();
+    let mut session = server.session(engine).await;
+    run(&mut session, &["INSERT INTO t VALUES(1,1);"]).await.unwrap();
+    for end in ["-wal", "-shm"] {
+        let file = server.home.path().join(format!("products.db{end}"));
+        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o664, "{end}");
+    }
+}
+
 #[rstest]
 #[tokio::test]
 async fn a_look_shows_what_others_do(#[values(Sqlite3, Python3, Php, Modsyncd)] engine: EngineChoice) {
@@ -147,6 +168,28 @@ async fn a_missing_database_is_not_made() {
     }
     let (hello, message) = no_database(Session::open(&server.transport, &options(server.home.path(), Auto)).await);
     assert_eq!(hello.state, DatabaseState::NotAFile, "{message}");
+}
+
+/// It may vanish after the script has looked: the engine's own limit has to hold.
+#[rstest]
+#[tokio::test]
+async fn a_database_that_vanishes_is_not_made(
+    #[values((Sqlite3, "sqlite3"), (Python3, "python3"), (Php, "php"), (Modsyncd, "modsyncd"))] engine: (
+        EngineChoice,
+        &str,
+    ),
+) {
+    let wrapper = format!(
+        "if [ -e $HOME/tried ]; then rm -f $HOME/products.db; fi\n: >$HOME/tried\nPATH=${{PATH#*:}} exec {} \"$@\"",
+        engine.1
+    );
+    let server = Server::new().fake(engine.1, &wrapper);
+    let error = match server.open(engine.0).await {
+        Err(SessionError::Sql(error)) => error,
+        other => panic!("{:?}", other.map(|(_, hello)| hello)),
+    };
+    assert_eq!(error.kind, SqlErrorKind::CannotOpen, "{error}");
+    assert!(!server.database.exists());
 }
 
 #[tokio::test]

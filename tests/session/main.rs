@@ -1,6 +1,7 @@
 //! The SQL session over every engine, on this machine. The engines themselves have to be installed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod cut;
 mod failures;
 mod framing;
 mod launch;
