@@ -1,4 +1,39 @@
 //! The resident daemon: it keeps one pair of databases in sync by itself.
+//!
+//! # Who does what
+//!
+//! - [`run`] is the process: it takes the state folder's lock, begins the log, binds the socket, catches signals.
+//! - `core` is the loop. It owns the state, waits for whatever comes first, and never for the databases.
+//! - `plan` decides: a state machine that is told what happened and says what to do now. It has no clock of its own.
+//! - `worker` is the task that owns the pair ([`Syncer`]) and does one job at a time: a look, a cycle, a count.
+//! - `watch`, `alarm` and `surroundings` notice file events, the schedule, and sleep or another network.
+//! - [`Handle`] is the way in for the control socket and for tests.
+//!
+//! # When a cycle runs
+//!
+//! At the start; when a look at the local database found a change and the quiet time is over (or `max_delay` is); when
+//! a look at the server found one; when the schedule strikes; after sleep or a change of network; after a new config or
+//! a pause; and when somebody asks. While the server is out of reach it is tried with growing pauses. What needs a
+//! person is tried again only when something changed, seldom.
+//!
+//! # Why no edit is lost
+//!
+//! A file event is only a reason to look; the look, which compares SQLite's own change counter, is the truth, and it is
+//! taken each second whether or not events come. A look answers for everything up to itself, and the cycle that follows
+//! reads the databases after it. So:
+//!
+//! 1. An edit before a cycle reads is in that cycle, seen or not.
+//! 2. When a cycle starts, the causes known so far are taken off the plan. What is seen later is a new cause and stays
+//!    there; the first thing after each cycle is a look, which finds an edit that landed meanwhile. The daemon's own
+//!    writes are told apart by the pair, so they start nothing.
+//! 3. When a cycle fails or is cut off, the causes it took go back on the plan.
+//! 4. The causes live in memory alone. A start begins with a cycle, so a crash loses none.
+//!
+//! # What ends what
+//!
+//! [`FatalError`] ends the daemon, [`CycleError`] one cycle. A cycle that is dropped at an await, on SIGTERM or after
+//! sleep, is as safe as one that was killed: the next one goes on from the journal.
+
 mod alarm;
 mod backoff;
 mod control;

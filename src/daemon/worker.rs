@@ -128,9 +128,9 @@ impl<S: Syncer> Worker<S> {
 async fn work<S: Syncer>(mut syncer: S, mut inbox: mpsc::Receiver<Order<S>>, outbox: mpsc::UnboundedSender<Report>) {
     while let Some(Order { job, mut cut_off }) = inbox.recv().await {
         let done = tokio::select! {
-            biased;
-            Ok(()) = &mut cut_off => None,
+            biased; // what takes no time, as a new pair, is not lost to a cut
             done = perform(&mut syncer, job, &outbox) => Some(done),
+            Ok(()) = &mut cut_off => None,
         };
         let done = done.unwrap_or_else(|| {
             syncer.disconnect();

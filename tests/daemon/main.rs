@@ -1,6 +1,7 @@
 //! The daemon's loop against a scripted pair, on a clock that jumps to the next thing to do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod process;
 mod script;
 
 use std::time::Duration;

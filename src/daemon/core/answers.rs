@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::requests::{Ask, answer, answer_all};
 use super::{Began, Core, Running};
-use crate::control::types::{CycleSummary, ErrorCode, Outcome, SideCounts};
+use crate::control::types::{CycleSummary, ErrorCode, Outcome};
 use crate::cycle::{CycleError, Syncer, Trigger};
 use crate::daemon::Pairs;
 use crate::daemon::backoff::random;
@@ -27,7 +27,14 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     fn take_done(&mut self, running: Running, done: Done) {
         let now = Instant::now();
         match done {
-            Done::Synced { result, local, server } => self.cycle_ended(now, running, result, local, server),
+            Done::Synced { result, local, server } => {
+                if local.is_some() {
+                    self.plan.local_counted(now);
+                }
+                self.status.local = local.or(self.status.local.take());
+                self.status.server = server.or(self.status.server.take());
+                self.cycle_ended(now, running, &result);
+            }
             Done::LookedLocal(result) => self.plan.local_looked(now, result),
             Done::LookedServer(result) => {
                 self.server_spoke(result.is_ok());
@@ -97,45 +104,32 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         }
     }
 
-    fn cycle_ended(
-        &mut self,
-        now: Instant,
-        running: Running,
-        result: Result<CycleSummary, CycleError>,
-        local: Option<SideCounts>,
-        server: Option<SideCounts>,
-    ) {
+    fn cycle_ended(&mut self, now: Instant, running: Running, result: &Result<CycleSummary, CycleError>) {
         self.server_spoke(result.is_ok());
-        if local.is_some() {
-            self.plan.local_counted(now);
-        }
-        self.status.local = local.or(self.status.local.take());
-        self.status.server = server.or(self.status.server.take());
         self.plan.ended(now, Some(result.as_ref()), random());
         let (trigger, began, full) = match &running {
             Running::Asked(ask, began) => (Trigger::SyncNow, *began, ask.is_full_cycle()),
             Running::Cycle(trigger, began) => (*trigger, *began, true),
             Running::Own => return,
         };
-        match &result {
-            Ok(summary) => self.keep(summary, full),
-            Err(error) => self.keep(&failed(error, trigger, began, now), full),
+        match result {
+            Ok(summary) => self.keep(summary),
+            Err(error) if full => self.keep(&failed(error, trigger, began, now)),
+            Err(_) => {} // between the request and who made it
         }
         // Those who asked find in the status what their cycle led to.
         self.publish();
         if let Running::Asked(Ask::Sync { replies, .. }, _) = running {
-            answer_all(replies, &result);
+            answer_all(replies, result);
         }
     }
 
     /// Tells of a cycle that ended and remembers it. One that did not reach the server is told, but `last_cycle` goes on
     /// to say when the two sides last met; so it does after a dry run.
-    fn keep(&mut self, cycle: &CycleSummary, full: bool) {
+    fn keep(&mut self, cycle: &CycleSummary) {
         log_cycle(cycle);
         self.tell_cycle(cycle);
-        let ran = !matches!(cycle.outcome, Outcome::Planned | Outcome::Offline);
-        let by_itself_or_full = full || cycle.outcome != Outcome::Failed;
-        if ran && by_itself_or_full {
+        if !matches!(cycle.outcome, Outcome::Planned | Outcome::Offline) {
             self.status.last_cycle = Some(cycle.clone());
             self.memory.last_cycle = Some(cycle.clone());
             self.memory_file.save(&self.memory);

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::handle::{Desk, ending};
 use super::memory::{Memory, MemoryFile};
-use super::plan::{Action, Plan, Settings};
+use super::plan::{Action, Plan, Scope, Settings};
 use super::report;
 use super::schedule::Schedule;
 use super::surroundings::{Jump, Sentry, Surroundings};
@@ -188,7 +188,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
 
     fn run_cycle(&mut self, now: Instant, trigger: Trigger) -> Result<(), FatalError> {
         tracing::debug!("a cycle starts: {}", trigger.as_str());
-        self.plan.started(true);
+        self.plan.started(Scope::Full);
         let began = self.began(now);
         let count = self.counts_are_missing();
         self.give(

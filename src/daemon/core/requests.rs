@@ -13,6 +13,7 @@ use crate::control::types::{CheckReport, CycleSummary, DiffReport, ErrorCode, St
 use crate::cycle::{CycleError, Syncer, Trigger};
 use crate::daemon::handle::{Command, Reply};
 use crate::daemon::memory::Pause;
+use crate::daemon::plan::Scope;
 use crate::daemon::surroundings::Surroundings;
 use crate::daemon::watch::Watch;
 use crate::daemon::worker::Job;
@@ -43,7 +44,7 @@ impl Ask {
 
     /// Whether it is a cycle that leaves nothing for the next one.
     pub fn is_full_cycle(&self) -> bool {
-        matches!(self, Self::Sync { request, .. } if is_full(request))
+        matches!(self, Self::Sync { request, .. } if scope(request) == Scope::Full)
     }
 
     /// Whether all who asked have left.
@@ -81,8 +82,20 @@ pub(super) fn answer_all(replies: Vec<Reply<Option<CycleSummary>>>, result: &Res
     }
 }
 
-fn is_full(request: &SyncRequest) -> bool {
-    !(request.pull_only || request.skip_pull || request.dry_run || request.plan.is_some())
+fn scope(request: &SyncRequest) -> Scope {
+    let planned = request.plan.is_some();
+    match request {
+        SyncRequest { dry_run: true, .. } => Scope::Dry,
+        SyncRequest {
+            pull_only: false,
+            skip_pull: false,
+            ..
+        } if !planned => Scope::Full,
+        _ => Scope::Partial {
+            local: request.skip_pull && !planned,
+            server: request.pull_only && !planned,
+        },
+    }
 }
 
 /// The requests that wait, oldest first.
@@ -170,7 +183,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         };
         let job = match &ask {
             Ask::Sync { request, .. } => {
-                self.plan.started(is_full(request));
+                self.plan.started(scope(request));
                 Job::Sync {
                     request: request.clone(),
                     trigger: Trigger::SyncNow,

@@ -3,13 +3,14 @@
 //! The loop tells the [`Plan`] what happened and asks [`Plan::decide`] what to do now. Every time goes in as an
 //! argument, so a test is a table of events and expected actions.
 
+mod status;
 mod trouble;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::control::types::{CycleSummary, Outcome, Pending, State};
+use crate::control::types::{CycleSummary, Outcome};
 use crate::cycle::{CycleError, Trigger};
 
 pub(super) use trouble::{Source, Trouble};
@@ -89,6 +90,17 @@ impl Causes {
     }
 }
 
+/// Which changes a cycle takes care of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All there are.
+    Full,
+    /// Those of the sides that are true; the others are still there afterwards.
+    Partial { local: bool, server: bool },
+    /// None: it writes nothing.
+    Dry,
+}
+
 /// How the last full cycle left the two sides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Agreement {
@@ -110,7 +122,9 @@ enum Agreement {
 pub(super) struct Plan {
     settings: Settings,
     causes: Causes,
-    /// The causes that the running cycle takes care of; `None` when none runs or when it is a partial one.
+    /// What the running cycle takes care of.
+    scope: Option<Scope>,
+    /// The causes that it took off the plan; `None` when none runs or when it is no full one.
     taken: Option<Causes>,
     trouble: Option<Trouble>,
     agreement: Agreement,
@@ -134,6 +148,7 @@ impl Plan {
                 wanted: Some((now, Trigger::Start)),
                 ..Causes::default()
             },
+            scope: None,
             taken: None,
             trouble: None,
             agreement: Agreement::Unknown,
@@ -317,10 +332,11 @@ impl Plan {
         self.look_server_at = now + self.settings.poll;
     }
 
-    /// A cycle starts. `full`: it pulls and pushes whatever there is, so it takes care of every cause known so far; a
-    /// change that is seen later stays a cause of its own.
-    pub fn started(&mut self, full: bool) {
-        self.taken = full.then(|| std::mem::take(&mut self.causes));
+    /// A cycle starts. A full one takes care of every cause known so far; a change that is seen later stays a cause of
+    /// its own.
+    pub fn started(&mut self, scope: Scope) {
+        self.scope = Some(scope);
+        self.taken = (scope == Scope::Full).then(|| std::mem::take(&mut self.causes));
     }
 
     /// The server was reached.
@@ -332,7 +348,7 @@ impl Plan {
 
     /// The cycle that was started ended, or was cut off (`None`).
     pub fn ended(&mut self, now: Instant, result: Option<Result<&CycleSummary, &CycleError>>, random: f64) {
-        let taken = self.taken.take();
+        let (taken, scope) = (self.taken.take(), self.scope.take());
         self.look_local_at = now;
         match (result, taken) {
             (Some(Ok(summary)), Some(_)) => {
@@ -346,7 +362,7 @@ impl Plan {
                     },
                 };
             }
-            (Some(Ok(_)), None) => self.answered(now),
+            (Some(Ok(_)), None) => self.ended_partly(now, scope),
             (Some(Err(error)), Some(causes)) => {
                 self.causes = causes.join(self.causes);
                 self.causes.wanted.get_or_insert((now, Trigger::Poll));
@@ -356,6 +372,20 @@ impl Plan {
             (None, causes) => {
                 self.causes = causes.unwrap_or_default().join(self.causes);
                 self.disconnected();
+            }
+        }
+    }
+
+    /// A cycle that was asked to leave one side alone may have hidden its changes from the next look, so that side
+    /// counts as changed.
+    fn ended_partly(&mut self, now: Instant, scope: Option<Scope>) {
+        self.answered(now);
+        if let Some(Scope::Partial { local, server }) = scope {
+            if !local {
+                self.local_changed(now);
+            }
+            if !server {
+                self.causes.server.get_or_insert(now);
             }
         }
     }
@@ -391,62 +421,6 @@ impl Plan {
             self.want(now, Trigger::Poll);
         }
         self.paused = paused;
-    }
-}
-
-/// What `status` tells.
-impl Plan {
-    /// The state, with the reason and the hint if there are any. `running`: a cycle runs.
-    pub fn state(&self, running: bool) -> (State, Option<String>, Option<String>) {
-        let offline = self.trouble.as_ref().is_some_and(Trouble::is_offline);
-        if running && !offline {
-            return (State::Syncing, None, None);
-        }
-        let reason = self.trouble.as_ref().map(|trouble| trouble.error.message.clone());
-        let hint = self.trouble.as_ref().and_then(|trouble| trouble.error.hint.clone());
-        let state = if self.paused {
-            State::Paused
-        } else if offline {
-            State::Offline
-        } else if self.trouble.is_some() {
-            State::Attention
-        } else if let Agreement::Missed { reason, .. } = &self.agreement {
-            return (State::Attention, reason.clone(), None);
-        } else if self.agreement == Agreement::Unknown {
-            State::Starting
-        } else if self.natural().is_some() {
-            State::Waiting
-        } else {
-            State::Idle
-        };
-        (state, reason, hint)
-    }
-
-    /// Whether both sides hold the same: yes only if the last full cycle left them so and both were looked at since.
-    pub fn in_sync(&self) -> Option<bool> {
-        let known = self.taken.unwrap_or_default().join(self.causes);
-        let changed = known.local.is_some() || known.server.is_some();
-        match &self.agreement {
-            _ if changed => Some(false),
-            Agreement::Missed { differ: true, .. } => Some(false),
-            Agreement::Reached if self.server_known && self.trouble.is_none() => Some(true),
-            _ => None,
-        }
-    }
-
-    /// Rows waiting to move: none on a side that is known to be unchanged, else unknown.
-    pub fn pending(&self) -> Pending {
-        let agreed = self.agreement == Agreement::Reached && self.taken.is_none();
-        let none_if = |unchanged: bool| (agreed && unchanged).then_some(0);
-        Pending {
-            pull: none_if(self.server_known && self.causes.server.is_none()),
-            push: none_if(self.looked_local.is_some() && self.causes.local.is_none()),
-        }
-    }
-
-    /// When the server is tried again, while there is trouble.
-    pub fn next_try(&self) -> Option<Instant> {
-        self.trouble.as_ref().and_then(Trouble::retry_at)
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use rstest::rstest;
 use tokio::time::Instant;
 
-use super::{Action, Plan, Settings};
+use super::{Action, Plan, Scope, Settings};
 use crate::control::types::{CycleSummary, ErrorCode, Outcome, Pending, State};
 use crate::cycle::{CycleError, Trigger};
 
@@ -66,14 +66,14 @@ fn plan_after(settings: Settings, events: Vec<(f64, Happens)>) -> (Plan, Instant
             LocalFails => plan.local_looked(now, Err(error(ErrorCode::Attention))),
             ServerFails(code) => plan.server_looked(now, Err(error(code)), 1.0),
             Cycle(outcome) => {
-                plan.started(true);
+                plan.started(Scope::Full);
                 plan.ended(now, Some(Ok(&summary(outcome))), 1.0);
             }
             CycleFails(code) => {
-                plan.started(true);
+                plan.started(Scope::Full);
                 plan.ended(now, Some(Err(&error(code))), 1.0);
             }
-            Starts => plan.started(true),
+            Starts => plan.started(Scope::Full),
             Ends(outcome) => plan.ended(now, Some(Ok(&summary(outcome))), 1.0),
             EndsFailed(code) => plan.ended(now, Some(Err(&error(code))), 1.0),
             CutOff => plan.ended(now, None, 1.0),
@@ -328,4 +328,16 @@ fn a_try_while_offline_is_a_cycle_only_once_it_reaches_the_server() {
     assert_eq!(plan.state(true).0, State::Offline);
     plan.reached();
     assert_eq!(plan.state(true).0, State::Syncing);
+}
+
+#[rstest]
+#[case::pull_only(Scope::Partial { local: false, server: true }, Some(Trigger::Watch))]
+#[case::push_only(Scope::Partial { local: true, server: false }, Some(Trigger::Poll))]
+#[case::dry(Scope::Dry, None)]
+fn a_partial_cycle_leaves_the_rest_to_the_next(#[case] scope: Scope, #[case] next: Option<Trigger>) {
+    let (mut plan, zero) = plan_after(SETTINGS, settled(vec![]));
+    plan.started(scope);
+    plan.ended(zero, Some(Ok(&summary(Outcome::Synced))), 1.0);
+    assert_eq!(plan.due().map(|(_, trigger)| trigger), next);
+    assert_eq!(plan.in_sync(), Some(next.is_none()));
 }
