@@ -20,6 +20,7 @@ fn table(name: &str, columns: &[&str], unique: &[&[&str]]) -> Table {
         key: unique.first().cloned().unwrap_or_else(|| vec![0]),
         columns,
         rowid: None,
+        autoincrement: false,
         unique,
         foreign_keys: Vec::new(),
         triggers: Vec::new(),

@@ -205,6 +205,7 @@ mod tests {
             columns: vec![column("id"), column("stage")],
             key: vec![0],
             rowid: None,
+            autoincrement: false,
             unique: vec![vec![0]],
             foreign_keys: vec![],
             triggers: vec![],

@@ -20,6 +20,7 @@ fn table(name: &str, columns: &str) -> Table {
         columns: Vec::new(),
         key: Vec::new(),
         rowid: None,
+        autoincrement: false,
         unique: Vec::new(),
         foreign_keys: Vec::new(),
         triggers: Vec::new(),
