@@ -1,5 +1,6 @@
 //! How long to wait before the server is tried again.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -22,7 +23,8 @@ impl Backoff {
             .with_min_delay(shortest)
             .with_max_delay(longest)
             .without_max_times()
-            .with_jitter();
+            .with_jitter()
+            .with_jitter_seed(seed());
         Self {
             longest,
             builder,
@@ -46,6 +48,12 @@ impl Default for Backoff {
     fn default() -> Self {
         Self::new(Duration::from_secs(1), Duration::from_secs(60))
     }
+}
+
+/// A number that differs from process to process and from call to call: without `std`'s features, backon starts from
+/// the same one everywhere.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use russh::keys::{Algorithm, PublicKeyOrCertificate};
 use russh::{Preferred, compression};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::TransportError;
 use super::connection::ConnectOptions;
 use super::fault::{said, within};
 use super::host_check::HostCheck;
 use super::known_hosts::HostKey;
+use super::{Traffic, TransportError};
 use crate::config::ssh_config::SshTarget;
 
 /// Keepalives that may stay unanswered; the next one that is due ends the connection.
@@ -45,7 +45,7 @@ impl Farewell {
 /// What is done with the host key that the server shows.
 enum Purpose {
     /// Go on only if it is trusted.
-    Connect(HostCheck),
+    Connect(Box<HostCheck>),
     /// Keep it and end the connection.
     Look(Arc<Mutex<Option<HostKey>>>),
 }
@@ -96,7 +96,12 @@ impl client::Handler for Client {
 }
 
 /// Exchanges keys with `target` over `stream` and stops unless its host key is trusted.
-pub(super) async fn greet<S>(stream: S, target: &SshTarget, options: &ConnectOptions) -> Result<Greeted, TransportError>
+pub(super) async fn greet<S>(
+    stream: S,
+    target: &SshTarget,
+    options: &ConnectOptions,
+    traffic: &Traffic,
+) -> Result<Greeted, TransportError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -108,9 +113,12 @@ where
     ));
     let farewell = Farewell::default();
     let client = Client {
-        purpose: Purpose::Connect(check),
+        purpose: Purpose::Connect(Box::new(check)),
         farewell: farewell.clone(),
     };
+    // The algorithms and greetings of both sides, then the keys.
+    traffic.add_round_trip();
+    traffic.add_round_trip();
     let handle = exchange(stream, target, config, client).await?;
     Ok(Greeted { handle, farewell })
 }

@@ -31,6 +31,8 @@ const MAX_QUESTIONS: usize = 8;
 /// # Errors
 /// With everything that was tried, why it did not do, and what to do.
 pub(super) async fn log_in(greeted: &mut Greeted, target: &SshTarget, traffic: &Traffic) -> Result<(), TransportError> {
+    // Before the first offer, the server is asked for its user authentication service (RFC 4253, section 10).
+    traffic.add_round_trip();
     let mut login = Login {
         greeted,
         target,
@@ -63,14 +65,14 @@ impl Login<'_> {
             Some(agent) => self.identities(agent).await,
             None => Vec::new(),
         };
-        let files = self
+        let files: Vec<KeyFile> = self
             .target
             .identity_files
             .iter()
             .map(|path| KeyFile::load(path))
             .collect();
         let mut passphrase = None;
-        for offer in identity::in_order(identities, files, self.target.identities_only) {
+        for offer in identity::in_order(identities, &files, self.target.identities_only) {
             if !self.takes(MethodKind::PublicKey) {
                 break;
             }
@@ -80,6 +82,8 @@ impl Login<'_> {
                 (Offer::File(file), _) => self.offer_file(file, &mut passphrase).await,
             };
             if done {
+                // A key is first shown and then, if it would do, signed with.
+                self.traffic.add_round_trip();
                 return true;
             }
         }
