@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 
 use super::fault::within;
-use super::handshake::{self, Client, Farewell, Greeted, at, stall_limit};
+use super::handshake::{self, Client, Ending, Farewell, Greeted, at, stall_limit};
 use super::known_hosts::HostKey;
 use super::line::Line;
 use super::{Process, Traffic, Transport, TransportError, auth, process};
@@ -138,8 +138,10 @@ impl Connection {
 
     /// An error that carries why the connection ended, if that is known.
     pub(super) fn lost(&self, step: &str, error: &russh::Error) -> TransportError {
-        match self.farewell.reason() {
-            Some(reason) => TransportError::unreachable(format!("cannot {step}: the connection ended: {reason}")),
+        match self.farewell.ending() {
+            Some(Ending { reason, .. }) => {
+                TransportError::unreachable(format!("cannot {step}: the connection ended: {reason}"))
+            }
             None => TransportError::unreachable(format!("cannot {step}: {error}")),
         }
     }

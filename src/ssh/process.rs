@@ -103,7 +103,9 @@ async fn deliver(
             _ => {}
         }
     }
-    let reason = farewell.reason().unwrap_or_else(|| "it was closed".to_owned());
+    let reason = farewell
+        .ending()
+        .map_or_else(|| "it was closed".to_owned(), |ending| ending.reason);
     let lost = io::Error::new(
         io::ErrorKind::ConnectionAborted,
         format!("the SSH connection ended: {reason}"),
