@@ -11,4 +11,5 @@ pub mod merge;
 pub mod model;
 pub mod replica;
 pub mod service;
+pub mod setup;
 pub mod ssh;

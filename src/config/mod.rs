@@ -1,6 +1,32 @@
 //! The configuration: what the user wrote, layered with the environment and the flags, checked and with defaults.
+//!
+//! [`load`] reads in four steps: [`Places`] says which file, the layers gather what was written by dotted key and
+//! remember where, the reader takes each known key with its default and bounds, and what is left over is a mistake.
+//! Every mistake is reported, not only the first. [`rules_for`] turns what was said about a table, and the built-in
+//! preset, into merge rules; [`ssh_config`] turns `[remote]` and the user's ssh_config into a host to connect to.
 
+mod build;
+mod check;
+mod environment;
+mod layers;
+mod load;
+mod mistake;
+mod places;
+mod preset;
+mod quantity;
+mod reader;
+mod rules;
 pub mod ssh_config;
+mod tables;
+mod values;
+
+pub use check::check;
+pub use environment::Environment;
+pub use load::{LoadOptions, Loaded, default_socket, find_socket, load, load_noting};
+pub use mistake::{ConfigErrors, Mistake, Origin};
+pub use places::Places;
+pub use quantity::{format_duration, parse_duration};
+pub use rules::{TableSetup, rules_for, unmatched_tables};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,7 +82,8 @@ pub struct Remote {
     pub engine: EngineChoice,
     /// Zone of the naive times that the site writes. Default UTC.
     pub timezone: TimeZone,
-    /// The file of known host keys. `None`: what ~/.ssh/config says, else ~/.ssh/known_hosts and the system's.
+    /// The file of the user's known host keys. `None`: what ~/.ssh/config says, else ~/.ssh/known_hosts. The system's
+    /// count either way.
     pub known_hosts: Option<PathBuf>,
     /// A command whose first output line is the password. Run by `sh -c`, never logged.
     pub password_command: Option<String>,
@@ -120,8 +147,8 @@ pub struct Backup {
     pub keep_daily: u32,
 }
 
-/// `[[table]]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// `[[table]]`. The default says nothing: the table is synced by its schema and the preset.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableConfig {
     /// The table's name.
     pub name: String,
@@ -133,6 +160,18 @@ pub struct TableConfig {
     pub groups: Vec<GroupConfig>,
     /// `sync = false` leaves the table out.
     pub sync: bool,
+}
+
+impl Default for TableConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            key: Vec::new(),
+            last_updated: None,
+            groups: Vec::new(),
+            sync: true,
+        }
+    }
 }
 
 /// `[[table.group]]`.

@@ -1,3 +1,14 @@
 //! The control socket: HTTP over a Unix socket that only its owner may open.
 
+pub mod client;
+mod error;
+mod event;
+pub mod handler;
+pub mod metrics;
+mod reply;
+mod routes;
+pub mod server;
+mod socket;
+mod stream;
 pub mod types;
+mod words;

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::model::{Side, Skipped};
+pub use super::error::{ErrorBody, ErrorCode};
+pub use super::event::{Event, Phase, PhaseEvent};
+pub use crate::model::{Side, Skipped};
 
 /// What the daemon is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -355,78 +357,4 @@ pub struct TableVerify {
 pub struct PauseRequest {
     /// For how long; null: until `resume`.
     pub for_ms: Option<u64>,
-}
-
-/// A line of the event stream `GET /v1/events` (one JSON object a line).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-pub enum Event {
-    /// The daemon's state changed, or something that `status` tells.
-    Status(Box<Status>),
-    /// A cycle entered a phase.
-    Phase(PhaseEvent),
-    /// A cycle ended.
-    Cycle(Box<CycleSummary>),
-}
-
-/// A cycle's progress.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PhaseEvent {
-    /// Which phase.
-    pub phase: Phase,
-    /// Rows or bytes done, where it can be counted.
-    pub done: Option<u64>,
-    /// Of how many.
-    pub total: Option<u64>,
-}
-
-/// The phases of a cycle, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Reaching the server.
-    Connect,
-    /// A whole database goes over: the first sync of a side that is missing.
-    Copy,
-    /// The server compares with its base and answers.
-    Pull,
-    /// The merge, and the write into the local database.
-    Merge,
-    /// The backup on the server.
-    Backup,
-    /// The write into the server's database.
-    Push,
-    /// The base moves forward, the history is written.
-    Agree,
-    /// Reading back.
-    Verify,
-}
-
-/// What every error over the socket looks like; the HTTP status goes with `code`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorBody {
-    /// For programs.
-    pub code: ErrorCode,
-    /// What was done, to what, why it failed.
-    pub error: String,
-    /// What to do, if there is something to be done.
-    pub hint: Option<String>,
-}
-
-/// Kinds of error; each has one exit code of `modsyncctl`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorCode {
-    /// 400, exit 2: the request makes no sense.
-    BadRequest,
-    /// 404, exit 1: no such table, row, cycle, path.
-    NotFound,
-    /// 409, exit 4: a guard stopped it: a brake, a plan that no longer holds.
-    Attention,
-    /// 500, exit 1.
-    Failed,
-    /// 502, exit 5: the server cannot be reached.
-    Offline,
-    /// 503, exit 1: the daemon is ending.
-    Ending,
 }

@@ -1,1 +1,100 @@
-//! ctl.
+//! `modsyncctl`: asks the daemon and shows what it says. One file a verb: its flags, what it asks, how it reads.
+//!
+//! Standard output carries what was asked for: text for people, or with `--json` exactly one JSON document (one a line
+//! for the verbs that go on). Errors go to standard error, with `--json` to standard output as the document.
+
+mod args;
+mod check;
+mod completions;
+mod counts;
+mod cycle;
+mod diff;
+mod exit;
+mod logs;
+mod out;
+mod pause;
+#[cfg(test)]
+mod render_tests;
+mod row;
+mod socket;
+mod status;
+mod style;
+mod sync_now;
+pub mod text;
+mod verify;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::control::client::Client;
+use crate::control::types::{ErrorBody, ErrorCode};
+pub use args::Cli;
+use args::Verb;
+use exit::Exit;
+use out::{Failure, Out};
+use style::Style;
+
+/// What every verb works with.
+struct Context {
+    client: Client,
+    out: Out,
+}
+
+/// Runs `modsyncctl` with these arguments, the program's name first, and gives its exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")).into(),
+    };
+    let socket = socket::resolve(cli.global.socket, cli.global.name.as_deref());
+    let mut context = Context {
+        client: Client::new(socket, cli.global.timeout),
+        out: Out::new(cli.global.json, Style::for_stdout(cli.global.color)),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => return context.out.fail(&Failure::Output(cause)).into(),
+    };
+    let ended = runtime.block_on(dispatch(cli.verb, &mut context));
+    ended.unwrap_or_else(|failure| context.out.fail(&failure)).into()
+}
+
+/// The table of contents of `modsyncctl`.
+async fn dispatch(verb: Verb, context: &mut Context) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Status(args) => status::run(&args, context).await,
+        Verb::SyncNow(args) => sync_now::run(args, context).await,
+        Verb::Check(args) => check::run(&args, context).await,
+        Verb::Diff(args) => diff::run(args, context).await,
+        Verb::Verify => verify::run(context).await,
+        Verb::Pause(args) => pause::pause(&args, context).await,
+        Verb::Resume => pause::resume(context).await,
+        Verb::Logs(args) => logs::run(&args, context).await,
+        Verb::Completions(args) => completions::run(&args, context),
+    }
+}
+
+/// Says what is wrong with the arguments, or prints the help that was asked for.
+fn usage(error: &clap::Error, json: bool) -> Exit {
+    let asked_for = !error.use_stderr();
+    if asked_for || !json {
+        // Nobody reads it: there is nobody to tell.
+        let _ = error.print();
+        return if asked_for { Exit::Done } else { Exit::Usage };
+    }
+    let text = error.to_string();
+    let body = ErrorBody {
+        code: ErrorCode::BadRequest,
+        error: text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned(),
+        hint: Some("modsyncctl --help".to_owned()),
+    };
+    Out::new(true, Style::plain()).fail(&Failure::Daemon(body))
+}

@@ -1,10 +1,25 @@
 //! One cycle from top to bottom, and the list of what a pair of databases can do.
 
+mod backup;
+mod compare;
+mod error;
+mod exchange;
+mod first;
+mod history;
+mod layout;
+mod pair;
+mod recover;
+mod report;
+mod run;
+mod syncer;
+
 use std::future::Future;
 
-use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorCode, PhaseEvent, SideCounts, SyncRequest, VerifyReport,
-};
+pub use error::CycleError;
+pub use history::History;
+pub use pair::Pair;
+
+use crate::control::types::{CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, SyncRequest, VerifyReport};
 
 /// Takes phases as they happen.
 pub type Progress<'a> = dyn Fn(PhaseEvent) + Send + Sync + 'a;
@@ -79,16 +94,4 @@ impl Trigger {
             Self::SyncNow => "sync-now",
         }
     }
-}
-
-/// Why something could not be done with the pair. Ends one cycle, never the daemon.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct CycleError {
-    /// What kind of failure: `Offline` is tried again with growing pauses, `Attention` waits for a person.
-    pub code: ErrorCode,
-    /// What was done, to what, and why it failed.
-    pub message: String,
-    /// What to do, if there is something to be done.
-    pub hint: Option<String>,
 }

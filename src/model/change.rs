@@ -96,3 +96,56 @@ impl RowOp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partial(cells: [Option<i64>; 2]) -> PartialRow {
+        PartialRow {
+            key: vec![Value::Integer(1)],
+            cells: cells.into_iter().map(|cell| cell.map(Value::Integer)).collect(),
+        }
+    }
+
+    #[test]
+    fn cells_that_did_not_travel_are_those_of_the_base() {
+        let base = vec![Value::Integer(1), Value::Null];
+        let row = vec![Value::Integer(1), Value::Integer(7)];
+        assert_eq!(partial([None, Some(7)]).complete(Some(&base)), Some(row.clone()));
+        assert_eq!(partial([Some(1), Some(7)]).complete(None), Some(row));
+    }
+
+    #[test]
+    fn a_cell_that_is_nowhere_makes_no_row() {
+        assert_eq!(partial([Some(1), None]).complete(None), None);
+        assert_eq!(partial([Some(1), None]).complete(Some(&vec![Value::Integer(1)])), None);
+    }
+
+    #[test]
+    fn an_operation_tells_what_was_and_what_shall_be() {
+        let (old, new) = (vec![Value::Integer(1)], vec![Value::Integer(2)]);
+        for (op, before, after) in [
+            (RowOp::Insert(new.clone()), None, Some(&new)),
+            (RowOp::Delete(old.clone()), Some(&old), None),
+            (
+                RowOp::Update {
+                    before: old.clone(),
+                    after: new.clone(),
+                },
+                Some(&old),
+                Some(&new),
+            ),
+            (
+                RowOp::Replace {
+                    before: old.clone(),
+                    after: new.clone(),
+                },
+                Some(&old),
+                Some(&new),
+            ),
+        ] {
+            assert_eq!((op.before(), op.after()), (before, after), "{op:?}");
+        }
+    }
+}

@@ -37,12 +37,23 @@ pub struct Table {
     pub key: Vec<usize>,
     /// Index of the INTEGER PRIMARY KEY column, the alias of the rowid, if there is one.
     pub rowid: Option<usize>,
+    /// Whether that id is AUTOINCREMENT: numbers once used are not used again.
+    pub autoincrement: bool,
     /// Sets of columns (indexes into `columns`) that a UNIQUE constraint or PRIMARY KEY covers, the key among them.
     pub unique: Vec<Vec<usize>>,
     /// Declared foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
-    /// Names of the user's triggers on this table.
-    pub triggers: Vec<String>,
+    /// The user's triggers on this table.
+    pub triggers: Vec<Trigger>,
+}
+
+/// A trigger of the user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// The statement that made it, to the letter.
+    pub sql: String,
 }
 
 impl Table {

@@ -1,8 +1,379 @@
-//! What a database of the pair can do: tell its changes since the base, apply guarded writes, count, back up.
+//! What a database of the pair can do: tell its changes since the base, take guarded writes, count, prove.
 //!
 //! All SQL is made here, and the same text runs on the laptop and on the server. The two sides differ only in the
 //! [`Sql`] that carries it: a connection in this process, or an engine at the far end of an SSH channel.
 
+mod answer;
+mod counts;
+pub mod engine;
+mod local_sql;
+mod names;
+mod proof;
+mod push;
+mod schema;
 mod sql;
+pub mod sqlite;
+mod statements;
+pub mod wire;
 
+pub use local_sql::LocalSql;
+pub use proof::TableDigest;
+pub use push::{Advance, Push, Pushed};
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
+
+use answer::Fields;
+use statements::TableSql;
+use wire::{encode_sql, literal};
+
+use crate::model::{Delta, Key, PartialRow, Row, Schema, Side, Table, TableDelta, Value};
+
+/// The form of the base's file; a base of another form is made anew.
+const FORMAT: i64 = 1;
+
+/// How many keys one query names.
+const KEYS_A_QUERY: usize = 1000;
+
+/// What a base is a base of. Both sides' bases belong together when lineage and generation are equal.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Generation {
+    /// A random name, given when a base is begun.
+    pub lineage: String,
+    /// Counts the cycles that moved the base.
+    pub number: i64,
+}
+
+/// What a replica said of itself together with its changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// SQLite's counter of schema changes.
+    pub schema_version: i64,
+    /// SQLite's counter of other connections' commits, as this connection sees it.
+    pub data_version: i64,
+    /// The base's generation; `None` when no base has been begun.
+    pub generation: Option<Generation>,
+    /// Device and inode of the live file when the base last moved.
+    pub file: Option<String>,
+}
+
+/// Changes since the base, and the head, of one read transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// What the replica said of itself.
+    pub head: Head,
+    /// What changed.
+    pub delta: Delta,
+}
+
+/// What a look saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Another connection committed since the changes were last asked for.
+    pub changed: bool,
+    /// The path names another file than the one that is open: the session must be opened anew.
+    pub moved: bool,
+}
+
+/// One side's database behind its SQL session.
+#[derive(Debug)]
+pub struct Replica<S> {
+    sql: S,
+    side: Side,
+    /// Device and inode of the live file, as the session saw them when it opened.
+    file: String,
+    tables: Vec<Table>,
+    /// SQLite's counter of schema changes, when the schema was read.
+    schema_version: i64,
+    /// The other connections' commits that a cycle has dealt with.
+    seen: Option<i64>,
+}
+
+impl<S: Sql> Replica<S> {
+    /// Takes a fresh session, attaches the base's file and reads the schema.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails.
+    pub async fn open(mut sql: S, side: Side, sidecar: &str, file: &str) -> Result<(Self, Schema), SqlError> {
+        let mut script = Script::new();
+        script.step(format!("ATTACH {} AS base;", literal(&Value::text(sidecar))));
+        script.step(
+            "PRAGMA base.synchronous=NORMAL;\
+             CREATE TABLE IF NOT EXISTS base.meta(id INTEGER PRIMARY KEY CHECK(id=1),format INTEGER,lineage TEXT,number INTEGER,file TEXT);\
+             CREATE TEMP TABLE modsync_head(schema_version,data_version,lineage,number,file);\
+             CREATE TEMP TABLE modsync_assert(holds CONSTRAINT modsync_assert CHECK(holds));",
+        );
+        sql.run(&script, &mut |_| Ok(())).await?;
+        let mut replica = Self {
+            sql,
+            side,
+            file: file.to_owned(),
+            tables: Vec::new(),
+            schema_version: 0,
+            seen: None,
+        };
+        let schema = replica.schema().await?;
+        Ok((replica, schema))
+    }
+
+    /// Reads the schema: one round trip.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails, or the database's text encoding is not UTF-8.
+    pub async fn schema(&mut self) -> Result<Schema, SqlError> {
+        let mut reader = schema::Reader::default();
+        self.sql.run(&schema::script(), &mut |row| reader.take(row)).await?;
+        self.schema_version = reader.version();
+        reader.finish()
+    }
+
+    /// Whether the schema changed since it was read.
+    #[must_use]
+    pub fn schema_changed(&self, head: &Head) -> bool {
+        head.schema_version != self.schema_version
+    }
+
+    /// Takes note that a cycle has dealt with all changes up to this head.
+    pub fn acknowledge(&mut self, head: &Head) {
+        self.seen = Some(head.data_version);
+    }
+
+    /// Settles which tables are synced, in which order of columns: one round trip.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails.
+    pub async fn prepare(&mut self, tables: Vec<Table>) -> Result<(), SqlError> {
+        let mut script = Script::new();
+        for sql in self.statements() {
+            script.step(sql.forget());
+        }
+        self.tables = tables;
+        for sql in self.statements() {
+            script.step(sql.create_base());
+            for step in sql.prepare() {
+                script.step(step);
+            }
+        }
+        self.sql.run(&script, &mut |_| Ok(())).await
+    }
+
+    fn statements(&self) -> Vec<TableSql<'_>> {
+        self.tables
+            .iter()
+            .enumerate()
+            .map(|(index, table)| TableSql::new(index, table))
+            .collect()
+    }
+
+    /// The tables that are synced, as this side has them.
+    #[must_use]
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// Which side this is.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Device and inode of the live file.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Asks whether anything changed since a cycle last dealt with it: one round trip of some hundred bytes.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails.
+    pub async fn look(&mut self) -> Result<Look, SqlError> {
+        let mut script = Script::new();
+        script.step("SELECT 'i'||data_version,'i'||moved FROM modsync_look;");
+        let mut look = None;
+        self.sql
+            .run(&script, &mut |row| {
+                let mut fields = Fields::new("look", row);
+                look = Some((fields.integer()?, fields.integer()? != 0));
+                Ok(())
+            })
+            .await?;
+        let (data_version, moved) = look.ok_or_else(|| answer::missing("look"))?;
+        let changed = self.seen != Some(data_version);
+        Ok(Look { changed, moved })
+    }
+
+    /// Compares the live tables with the base in one read transaction and answers with what differs: one round trip.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails.
+    pub async fn changes(&mut self) -> Result<Changes, SqlError> {
+        let statements = self.statements();
+        let mut script = Script::new();
+        // Into temporary tables first: no lock is held while the answer crosses the network.
+        script.step(format!(
+            "BEGIN;DELETE FROM temp.modsync_head;INSERT INTO temp.modsync_head \
+             SELECT (SELECT schema_version FROM pragma_schema_version),(SELECT data_version FROM pragma_data_version),\
+             lineage,number,file FROM (SELECT 1) LEFT JOIN base.meta ON format={FORMAT};{}COMMIT;",
+            statements.iter().map(TableSql::collect).collect::<String>()
+        ));
+        let head = ["schema_version", "data_version", "lineage", "number", "file"]
+            .map(encode_sql)
+            .join(",");
+        script.step(format!("SELECT 'thead',{head} FROM temp.modsync_head;"));
+        for step in statements.iter().flat_map(TableSql::report) {
+            script.step(step);
+        }
+        let mut reader = ChangesReader::new(&self.tables);
+        self.sql.run(&script, &mut |row| reader.take(row)).await?;
+        reader.finish()
+    }
+
+    /// The base's rows of these keys, by table: one round trip.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails.
+    pub async fn base_rows(&mut self, keys: &[Vec<Key>]) -> Result<Vec<Vec<Row>>, SqlError> {
+        self.rows(keys, |sql, keys| sql.base_rows(keys)).await
+    }
+
+    /// The live rows of these keys, by table: one round trip.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails.
+    pub async fn live_rows(&mut self, keys: &[Vec<Key>]) -> Result<Vec<Vec<Row>>, SqlError> {
+        self.rows(keys, |sql, keys| sql.live_rows(keys)).await
+    }
+
+    async fn rows(
+        &mut self,
+        wanted: &[Vec<Key>],
+        query: impl Fn(&TableSql<'_>, &str) -> String,
+    ) -> Result<Vec<Vec<Row>>, SqlError> {
+        let mut script = Script::new();
+        for (sql, keys) in self.statements().iter().zip(wanted) {
+            for chunk in keys.chunks(KEYS_A_QUERY) {
+                script.step(query(sql, &values(chunk)));
+            }
+        }
+        let mut rows: Vec<Vec<Row>> = self.tables.iter().map(|_| Vec::new()).collect();
+        if script.steps().is_empty() {
+            return Ok(rows);
+        }
+        self.sql
+            .run(&script, &mut |row| {
+                let mut fields = Fields::new("read rows", row);
+                fields.expect("row")?;
+                let table = fields.index(rows.len())?;
+                rows[table].push(fields.values()?);
+                Ok(())
+            })
+            .await?;
+        Ok(rows)
+    }
+
+    /// Forgets the base and begins a new lineage: the next changes are all rows.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails.
+    pub async fn begin(&mut self, generation: &Generation) -> Result<(), SqlError> {
+        let clear: String = self
+            .tables
+            .iter()
+            .map(|table| format!("DELETE FROM {};", names::base(&table.name)))
+            .collect();
+        let mut script = Script::new();
+        script.step(format!("BEGIN;{clear}{}COMMIT;", self.set_generation(generation)));
+        self.sql.run(&script, &mut |_| Ok(())).await
+    }
+
+    fn set_generation(&self, generation: &Generation) -> String {
+        format!(
+            "INSERT OR REPLACE INTO base.meta(id,format,lineage,number,file) VALUES(1,{FORMAT},{},{},{});",
+            literal(&Value::text(generation.lineage.as_str())),
+            generation.number,
+            literal(&Value::text(self.file.as_str())),
+        )
+    }
+}
+
+/// `VALUES (…),(…)` of keys; a query without rows when there are none.
+fn values(keys: &[Key]) -> String {
+    if keys.is_empty() {
+        return "SELECT NULL WHERE 0".to_owned();
+    }
+    let tuple = |key: &Key| format!("({})", key.iter().map(literal).collect::<Vec<_>>().join(","));
+    format!("VALUES{}", keys.iter().map(tuple).collect::<Vec<_>>().join(","))
+}
+
+/// Collects the answer to [`Replica::changes`].
+struct ChangesReader<'a> {
+    tables: &'a [Table],
+    head: Option<Head>,
+    delta: Delta,
+}
+
+impl<'a> ChangesReader<'a> {
+    fn new(tables: &'a [Table]) -> Self {
+        let delta = Delta {
+            tables: tables.iter().map(|_| TableDelta::default()).collect(),
+        };
+        Self {
+            tables,
+            head: None,
+            delta,
+        }
+    }
+
+    fn take(&mut self, row: Vec<Field>) -> Result<(), SqlError> {
+        let mut fields = Fields::new("read the changes", row);
+        match fields.text()?.as_str() {
+            "head" => {
+                let (schema_version, data_version) = (fields.integer()?, fields.integer()?);
+                let (lineage, number, file) = (fields.value()?, fields.value()?, fields.value()?);
+                let generation = lineage.as_str().zip(number.as_integer());
+                let generation = generation.map(|(name, number)| Generation {
+                    lineage: name.to_owned(),
+                    number,
+                });
+                let file = file.as_str().map(str::to_owned);
+                self.head = Some(Head {
+                    schema_version,
+                    data_version,
+                    generation,
+                    file,
+                });
+            }
+            "changed" => {
+                let index = fields.index(self.tables.len())?;
+                let cells = fields.cells(self.tables[index].columns.len())?;
+                let key = self.tables[index]
+                    .key
+                    .iter()
+                    .map(|&column| cells[column].clone())
+                    .collect::<Option<Key>>();
+                let key = key.ok_or_else(|| answer::missing("read the changes: a key"))?;
+                self.delta.tables[index].changed.push(PartialRow { key, cells });
+            }
+            "deleted" => {
+                let index = fields.index(self.tables.len())?;
+                self.delta.tables[index].deleted.push(fields.values()?);
+            }
+            "table" => {
+                let index = fields.index(self.tables.len())?;
+                let (next_id, rows) = (fields.integer()?, fields.integer()?);
+                let table = &mut self.delta.tables[index];
+                table.next_id = self.tables[index].rowid.map(|_| next_id);
+                table.rows = u64::try_from(rows).unwrap_or(0);
+            }
+            _ => return Err(answer::missing("read the changes: a known row")),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Changes, SqlError> {
+        let head = self.head.ok_or_else(|| answer::missing("read the changes: the head"))?;
+        Ok(Changes {
+            head,
+            delta: self.delta,
+        })
+    }
+}

@@ -9,9 +9,11 @@ mod host_check;
 pub mod known_hosts;
 mod line;
 mod process;
+mod session;
 pub mod sftp;
 mod transport;
 
 pub use backoff::Backoff;
 pub use connection::{ConnectOptions, Connection, scan_host_key};
+pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions};
 pub use transport::{Process, Traffic, Transport, TransportError, TransportErrorKind};

@@ -2,6 +2,7 @@
 //!
 //! One request at a time would cost a round trip for each chunk, so [`IN_FLIGHT`] of them are kept under way.
 
+use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use russh_sftp::client::error::Error as ProtocolError;
 use russh_sftp::protocol::{FileAttributes, OpenFlags};
@@ -100,10 +101,10 @@ impl Sftp {
     /// server put it on its disk. `progress` is told the bytes that the server confirmed. Returns the length.
     ///
     /// # Errors
-    /// `Failed` if there is a file of that name. A file that was begun is removed again.
+    /// `Exists` if there is a file of that name. A file that was begun is removed again.
     pub async fn upload<R>(
         &self,
-        from: &mut R,
+        from: R,
         path: &str,
         mode: u32,
         mut progress: impl FnMut(u64),
@@ -137,9 +138,16 @@ impl Sftp {
         }
     }
 
+    async fn write_chunk(&self, path: &str, handle: &str, at: u64, chunk: Vec<u8>) -> Result<u64, SftpError> {
+        let length = chunk.len() as u64;
+        let written = self.raw.write(handle, at, chunk).await;
+        written.map_err(|error| failed("write", path, &error))?;
+        Ok(length)
+    }
+
     async fn copy_up<R>(
         &self,
-        from: &mut R,
+        mut from: R,
         path: &str,
         handle: &str,
         attributes: &FileAttributes,
@@ -148,24 +156,21 @@ impl Sftp {
     where
         R: AsyncRead + Unpin,
     {
-        let chunks = stream::try_unfold((from, 0), |(from, at)| async move {
-            let mut chunk = Vec::with_capacity(CHUNK as usize);
-            let read = (&mut *from).take(CHUNK.into()).read_to_end(&mut chunk).await;
-            let length = read.map_err(|error| local("read what was to go to", path, &error))? as u64;
-            Ok::<_, SftpError>((length > 0).then_some(((at, chunk), (from, at + length))))
-        });
-        let writes = chunks.map_ok(|(at, chunk)| async move {
-            let length = chunk.len() as u64;
-            self.raw
-                .write(handle, at, chunk)
-                .await
-                .map_err(|error| failed("write", path, &error))?;
-            Ok(length)
-        });
-        let mut confirmed = std::pin::pin!(writes.try_buffered(IN_FLIGHT));
-        let mut done = 0;
-        while let Some(length) = confirmed.try_next().await? {
-            self.count_chunk(done, 0);
+        let mut writes = FuturesUnordered::new();
+        let (mut at, mut ended, mut done) = (0, false, 0);
+        loop {
+            while !ended && writes.len() < IN_FLIGHT {
+                let mut chunk = Vec::with_capacity(CHUNK as usize);
+                let read = (&mut from).take(CHUNK.into()).read_to_end(&mut chunk).await;
+                let length = read.map_err(|error| local("read what was to go to", path, &error))? as u64;
+                ended = length == 0;
+                if !ended {
+                    self.count_chunk(at, 0);
+                    writes.push(self.write_chunk(path, handle, at, chunk));
+                    at += length;
+                }
+            }
+            let Some(length) = writes.try_next().await? else { break };
             done += length;
             progress(done);
         }

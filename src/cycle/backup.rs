@@ -1,0 +1,187 @@
+//! Backups of the server's database, beside it, made by its own SQLite.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::io::AsyncReadExt as _;
+
+use super::{CycleError, Pair, Trigger};
+use crate::config;
+use crate::control::types::SyncRequest;
+use crate::ssh::{Connection, Transport as _};
+
+/// Stands between the database's name and the time in a backup's name.
+const INFIX: &str = ".backup_";
+
+/// The path of a backup taken now: `products.db.backup_YYYYMMDD_HHMMSS`, in UTC so that names sort by age.
+#[must_use]
+pub fn path(database: &str, now: Timestamp) -> String {
+    format!("{database}{INFIX}{}", now.strftime("%Y%m%d_%H%M%S"))
+}
+
+/// The time in a backup's name; `None` when the name is not one of ours.
+#[must_use]
+pub fn time(database: &str, name: &str) -> Option<Timestamp> {
+    let stamp = name.strip_prefix(database)?.strip_prefix(INFIX)?;
+    let well_formed = stamp.len() == 15 && stamp.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+    let time = jiff::civil::DateTime::strptime("%Y%m%d_%H%M%S", stamp)
+        .ok()
+        .filter(|_| well_formed)?;
+    time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// Which backups (times, in any order) are kept no longer: all but the newest `keep_last`, and the newest of each of
+/// the last `keep_daily` days on which one was taken.
+#[must_use]
+pub fn expired(times: &[Timestamp], keep_last: u32, keep_daily: u32) -> Vec<Timestamp> {
+    let mut newest_first = times.to_vec();
+    newest_first.sort_unstable_by(|a, b| b.cmp(a));
+    let day = |time: &Timestamp| time.to_zoned(TimeZone::UTC).date();
+    let mut days = Vec::new();
+    let mut expired = Vec::new();
+    for (index, time) in newest_first.iter().enumerate() {
+        let first_of_day = !days.contains(&day(time));
+        if first_of_day {
+            days.push(day(time));
+        }
+        let daily = first_of_day && days.len() <= keep_daily as usize;
+        if index >= keep_last as usize && !daily {
+            expired.push(*time);
+        }
+    }
+    expired
+}
+
+impl Pair {
+    /// The path of the backup to take before this push; `None` when none is due. A cycle that a person asked for always
+    /// takes one.
+    pub(super) async fn due_backup(
+        &mut self,
+        request: &SyncRequest,
+        trigger: Trigger,
+    ) -> Result<Option<String>, CycleError> {
+        if request.no_backup || !self.config.backup.enabled {
+            return Ok(None);
+        }
+        let last = self
+            .history
+            .fact(LAST)
+            .await?
+            .and_then(|text| text.parse::<Timestamp>().ok());
+        let now = Timestamp::now();
+        let age = last.and_then(|last| std::time::Duration::try_from(now.duration_since(last)).ok());
+        if trigger != Trigger::SyncNow && age.is_some_and(|age| age < self.config.backup.min_interval) {
+            return Ok(None);
+        }
+        // Names go by the second, and a backup is never written over another.
+        let time = match last.and_then(|last| last.checked_add(jiff::Span::new().seconds(1)).ok()) {
+            Some(next) if next > now => next,
+            _ => now,
+        };
+        let (_, server) = self.both()?;
+        Ok(Some(path(&server.hello.database, time)))
+    }
+
+    /// Takes note of a backup, and tidies up behind the cycle's back: the new file gets the database's owner and
+    /// permissions, old ones go. Answers with its name.
+    pub(super) async fn backup_taken(&mut self, backup: String) -> Result<String, CycleError> {
+        let (_, server) = self.both()?;
+        let (connection, database) = (Arc::clone(&server.connection), server.hello.database.clone());
+        let name = file_name(&backup).to_owned();
+        let taken = time(&database, &backup).unwrap_or_else(Timestamp::now);
+        self.history.keep_fact(LAST, taken.to_string()).await?;
+        let keep = self.config.backup.clone();
+        tokio::spawn(async move {
+            if let Err(error) = tidy(&connection, &database, &backup, &keep).await {
+                tracing::warn!(%error, backup, "the backup is there, but its owner or the old backups could not be set right");
+            }
+        });
+        Ok(name)
+    }
+}
+
+/// The fact that remembers when the last backup was taken.
+const LAST: &str = "last_backup";
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+async fn tidy(connection: &Connection, database: &str, backup: &str, keep: &config::Backup) -> Result<(), CycleError> {
+    let (db, new) = (quoted(database)?, quoted(backup)?);
+    let listing = command(
+        connection,
+        &format!("chmod --reference={db} -- {new}; chown --reference={db} -- {new}; for f in {db}{INFIX}*; do printf '%s\\n' \"$f\"; done"),
+    )
+    .await?;
+    let times: Vec<Timestamp> = listing.lines().filter_map(|line| time(database, line)).collect();
+    let old = expired(&times, keep.keep_last.max(1), keep.keep_daily);
+    if old.is_empty() {
+        return Ok(());
+    }
+    let names = old
+        .iter()
+        .map(|time| quoted(&path(database, *time)))
+        .collect::<Result<Vec<_>, _>>()?;
+    command(connection, &format!("rm -f -- {}", names.join(" ")))
+        .await
+        .map(drop)
+}
+
+/// Runs a POSIX shell command on the server and reads what it prints, at most 1 MiB.
+pub(super) async fn command(connection: &Connection, script: &str) -> Result<String, CycleError> {
+    let process = connection.exec(&format!("sh -c {}", quoted(script)?)).await?;
+    let mut output = String::new();
+    let read = process.stdout.take(1 << 20).read_to_string(&mut output).await;
+    read.map_err(|error| CycleError::failed(format!("run a command on the server: {error}")))?;
+    Ok(output)
+}
+
+/// A word for a POSIX shell.
+pub(super) fn quoted(word: &str) -> Result<String, CycleError> {
+    shlex::try_quote(word)
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|error| CycleError::failed(format!("quote {word:?} for the server's shell: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn names_and_times_are_each_others_inverse() {
+        let now = at("2026-11-23T10:35:07Z");
+        let path = path("/srv/products.db", now);
+        assert_eq!(path, "/srv/products.db.backup_20261123_103507");
+        assert_eq!(time("/srv/products.db", &path), Some(now));
+        for foreign in [
+            "products.db.backup_",
+            "products.db.backup_2026112_1035070",
+            "products.db-wal",
+            "x.backup_20261123_103507",
+        ] {
+            assert_eq!(time("products.db", foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_newest_stay_and_one_of_each_recent_day() {
+        let times = [
+            "2026-11-23T12:00:00Z",
+            "2026-11-23T11:00:00Z",
+            "2026-11-22T12:00:00Z",
+            "2026-11-22T11:00:00Z",
+            "2026-11-20T09:00:00Z",
+        ]
+        .map(at);
+        assert_eq!(expired(&times, 1, 2), [times[1], times[3], times[4]]);
+        assert_eq!(expired(&times, 2, 3), [times[3]]);
+        assert_eq!(expired(&times, 0, 0), times);
+        assert_eq!(expired(&[], 1, 1), []);
+    }
+}

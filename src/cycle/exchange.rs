@@ -1,0 +1,345 @@
+//! From what both sides changed to what a cycle will write: pure, so that a dry run and a cycle share it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::layout::Layout;
+use crate::control::types::SyncRequest;
+use crate::merge::brakes::{self, Held};
+use crate::merge::{self, Conflict, Plan, Settled, TableInput, Triple, Zones};
+use crate::model::{Delta, Key, Row, RowOp, Side, Table, TableDelta};
+
+/// What a cycle will do, table by table in the layout's order.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    /// By table.
+    pub tables: Vec<TableExchange>,
+    /// Rows that a brake holds back.
+    pub held: Vec<Held>,
+    /// How many rows are held back.
+    pub held_rows: u64,
+}
+
+/// What a cycle will do in one table.
+#[derive(Clone, Debug, Default)]
+pub struct TableExchange {
+    /// Writes for the laptop.
+    pub to_local: Vec<RowOp>,
+    /// Writes for the server.
+    pub to_server: Vec<RowOp>,
+    /// What both sides had changed at once.
+    pub conflicts: Vec<Conflict>,
+    /// What each key comes to.
+    pub settled: Vec<Settled>,
+    /// Keys whose base stays as it is: the next cycle meets them again.
+    pub keep_out: BTreeSet<Key>,
+    /// Keys that the server has not taken: its own row is what both sides agree on so far.
+    pub unpushed: BTreeSet<Key>,
+    /// Whether another program changed a row between our reading it and writing it.
+    pub moved_on: bool,
+}
+
+/// The keys that either side changed, by table: the base rows that a merge needs.
+#[must_use]
+pub fn touched_keys(local: &Delta, server: &Delta) -> Vec<Vec<Key>> {
+    let keys = |delta: &TableDelta| {
+        delta
+            .changed
+            .iter()
+            .map(|row| row.key.clone())
+            .chain(delta.deleted.iter().cloned())
+            .collect::<BTreeSet<_>>()
+    };
+    let tables = local.tables.iter().zip(&server.tables);
+    tables
+        .map(|(ours, theirs)| keys(ours).union(&keys(theirs)).cloned().collect())
+        .collect()
+}
+
+/// Puts base, local and server side by side for each row that either side changed.
+fn triples(table: &Table, local: TableDelta, server: TableDelta, base: Vec<Row>) -> Vec<Triple> {
+    let base: BTreeMap<Key, Row> = base.into_iter().map(|row| (table.key_of(&row), row)).collect();
+    let side = |delta: TableDelta| -> BTreeMap<Key, Option<Row>> {
+        let deleted = delta.deleted.into_iter().map(|key| (key, None));
+        let changed = delta.changed.into_iter().map(|row| {
+            let key = row.key.clone();
+            let complete = row.complete(base.get(&key));
+            (key, complete)
+        });
+        deleted.chain(changed).collect()
+    };
+    let (mut local, mut server) = (side(local), side(server));
+    let keys: BTreeSet<Key> = local.keys().chain(server.keys()).cloned().collect();
+    let mut triples = Vec::with_capacity(keys.len());
+    for key in keys {
+        let before = base.get(&key).cloned();
+        let local = local.remove(&key).unwrap_or_else(|| before.clone());
+        let server = server.remove(&key).unwrap_or_else(|| before.clone());
+        triples.push(Triple {
+            key,
+            base: before,
+            local,
+            server,
+        });
+    }
+    triples
+}
+
+/// Why a cycle must not write anything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stopped(pub Held);
+
+impl Exchange {
+    /// Merges, and applies the brakes and the request's limits.
+    ///
+    /// # Errors
+    /// When a brake stops the whole cycle.
+    pub fn new(
+        layout: &Layout,
+        [local, server]: [Delta; 2],
+        base: Vec<Vec<Row>>,
+        zones: &Zones,
+        limits: &Limits<'_>,
+    ) -> Result<Self, Stopped> {
+        let sizes: Vec<[Size; 2]> = local
+            .tables
+            .iter()
+            .zip(&server.tables)
+            .map(|(l, s)| [Size::of(l), Size::of(s)])
+            .collect();
+        let server_keys: Vec<BTreeSet<Key>> = server.tables.iter().map(changed_keys).collect();
+        let tables = layout.local.iter().zip(&layout.rules);
+        let deltas = local.tables.into_iter().zip(server.tables).zip(base);
+        let inputs = tables
+            .zip(deltas)
+            .map(|((table, rules), ((local, server), base))| TableInput {
+                table,
+                rules,
+                first: limits.first,
+                next_id: local.next_id.max(server.next_id),
+                triples: triples(table, local, server, base),
+            });
+        let plan = merge::merge(inputs.collect(), zones);
+        let mut exchange = Self::from_plan(plan);
+        if !limits.first {
+            exchange.brake(layout, &sizes, limits)?;
+        }
+        exchange.limit(layout, limits.request, &server_keys);
+        Ok(exchange)
+    }
+
+    fn from_plan(plan: Plan) -> Self {
+        let tables = plan.tables.into_iter().map(|plan| TableExchange {
+            to_local: plan.to_local,
+            to_server: plan.to_server,
+            conflicts: plan.conflicts,
+            settled: plan.settled,
+            ..TableExchange::default()
+        });
+        Self {
+            tables: tables.collect(),
+            ..Self::default()
+        }
+    }
+
+    fn brake(&mut self, layout: &Layout, sizes: &[[Size; 2]], limits: &Limits<'_>) -> Result<(), Stopped> {
+        for (index, exchange) in self.tables.iter_mut().enumerate() {
+            let table = &layout.local[index];
+            let rules = &layout.rules[index];
+            let bookkeeping: Vec<usize> = rules.last_updated.into_iter().collect();
+            // Writes for one side come from the other: its rows are the ones that shrank or were wiped.
+            for (ops, size) in [
+                (&mut exchange.to_local, sizes[index][1]),
+                (&mut exchange.to_server, sizes[index][0]),
+            ] {
+                let deletes = ops.iter().filter(|op| matches!(op, RowOp::Delete(_))).count() as u64;
+                if let Some(held) = brakes::wiped_column(table, size.rows, ops, &bookkeeping) {
+                    return Err(Stopped(held));
+                }
+                if limits.request.allow_deletes || deletes == 0 {
+                    continue;
+                }
+                if let Some(held) = brakes::emptied(&table.name, size.rows + size.deleted, size.rows) {
+                    return Err(Stopped(held));
+                }
+                if let Some(held) =
+                    brakes::max_delete(&table.name, size.rows + size.deleted, deletes, limits.max_delete)
+                {
+                    let gone = ops.extract_if(.., |op| matches!(op, RowOp::Delete(_)));
+                    exchange
+                        .keep_out
+                        .extend(gone.filter_map(|op| op.before().map(|row| table.key_of(row))));
+                    self.held_rows += deletes;
+                    self.held.push(held);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `--pull-only` and `--skip-pull`.
+    fn limit(&mut self, layout: &Layout, request: &SyncRequest, server_keys: &[BTreeSet<Key>]) {
+        for ((exchange, table), changed) in self.tables.iter_mut().zip(&layout.local).zip(server_keys) {
+            if request.pull_only {
+                let ops = std::mem::take(&mut exchange.to_server);
+                exchange.unpushed.extend(ops.iter().flat_map(|op| op_keys(table, op)));
+            }
+            if request.skip_pull {
+                let ops = std::mem::take(&mut exchange.to_local);
+                exchange.keep_out.extend(changed.iter().cloned());
+                exchange.keep_out.extend(ops.iter().flat_map(|op| op_keys(table, op)));
+                exchange.conflicts.clear();
+            }
+            let before = exchange.to_server.len();
+            exchange.drop_kept_out(table);
+            self.held_rows += (before - exchange.to_server.len()) as u64;
+        }
+    }
+
+    /// Whether there is nothing to write and nothing to agree on.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(|table| {
+            table
+                .settled
+                .iter()
+                .all(|settled| table.keep_out.contains(&settled.key))
+        })
+    }
+
+    /// The writes for one side, by table.
+    #[must_use]
+    pub fn ops(&self, side: Side) -> Vec<Vec<&RowOp>> {
+        self.tables
+            .iter()
+            .map(|table| table.ops(side).iter().collect())
+            .collect()
+    }
+
+    /// Takes note of writes whose guards did not hold.
+    pub fn refuse(&mut self, layout: &Layout, side: Side, refused: &[Vec<usize>]) {
+        for ((exchange, table), seqs) in self.tables.iter_mut().zip(&layout.local).zip(refused) {
+            exchange.refuse(table, side, seqs);
+        }
+    }
+
+    /// Keys that stay out of the base's move, by table.
+    #[must_use]
+    pub fn kept_out(&self) -> Vec<Vec<Key>> {
+        self.tables
+            .iter()
+            .map(|table| table.keep_out.iter().cloned().collect())
+            .collect()
+    }
+
+    /// What the base shall hold for each key that it moves.
+    #[must_use]
+    pub fn settled(&self) -> Vec<Vec<Settled>> {
+        self.tables.iter().map(TableExchange::outcome).collect()
+    }
+}
+
+impl TableExchange {
+    /// The writes for one side.
+    #[must_use]
+    pub fn ops(&self, side: Side) -> &[RowOp] {
+        match side {
+            Side::Local => &self.to_local,
+            Side::Server => &self.to_server,
+        }
+    }
+
+    fn refuse(&mut self, table: &Table, side: Side, seqs: &[usize]) {
+        self.moved_on |= !seqs.is_empty();
+        let ops = match side {
+            Side::Local => &mut self.to_local,
+            Side::Server => &mut self.to_server,
+        };
+        let mut index = 0;
+        let refused = ops.extract_if(.., |_| {
+            index += 1;
+            seqs.contains(&(index - 1))
+        });
+        let keys: Vec<Key> = refused.flat_map(|op| op_keys(table, &op)).collect();
+        match side {
+            // The laptop's row moved on before the merge got there: the whole key waits for the next round.
+            Side::Local => {
+                self.keep_out.extend(keys);
+                self.drop_kept_out(table);
+            }
+            Side::Server => self.unpushed.extend(keys),
+        }
+    }
+
+    fn drop_kept_out(&mut self, table: &Table) {
+        let keep_out = &self.keep_out;
+        let waits = |op: &RowOp| op_keys(table, op).iter().any(|key| keep_out.contains(key));
+        let dropped: Vec<Key> = self
+            .to_server
+            .extract_if(.., |op| waits(op))
+            .flat_map(|op| op_keys(table, &op))
+            .collect();
+        self.keep_out.extend(dropped);
+    }
+
+    fn outcome(&self) -> Vec<Settled> {
+        let moves = self
+            .settled
+            .iter()
+            .filter(|settled| !self.keep_out.contains(&settled.key));
+        moves
+            .map(|settled| match self.unpushed.contains(&settled.key) {
+                true => Settled {
+                    agreed: settled.server.clone(),
+                    ..settled.clone()
+                },
+                false => settled.clone(),
+            })
+            .collect()
+    }
+}
+
+/// What limits a cycle.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits<'a> {
+    /// What was asked for.
+    pub request: &'a SyncRequest,
+    /// The share of a table that may be deleted unasked.
+    pub max_delete: f64,
+    /// Whether there is no base yet, so that nothing can have been deleted.
+    pub first: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    rows: u64,
+    deleted: u64,
+}
+
+impl Size {
+    fn of(delta: &TableDelta) -> Self {
+        Self {
+            rows: delta.rows,
+            deleted: delta.deleted.len() as u64,
+        }
+    }
+}
+
+fn changed_keys(delta: &TableDelta) -> BTreeSet<Key> {
+    delta
+        .changed
+        .iter()
+        .map(|row| row.key.clone())
+        .chain(delta.deleted.iter().cloned())
+        .collect()
+}
+
+/// The keys of a write: two where it moves an id.
+fn op_keys(table: &Table, op: &RowOp) -> Vec<Key> {
+    let mut keys: Vec<Key> = [op.before(), op.after()]
+        .into_iter()
+        .flatten()
+        .map(|row| table.key_of(row))
+        .collect();
+    keys.dedup();
+    keys
+}

@@ -1,0 +1,218 @@
+//! The first sync of a side that is missing: the other side's database goes over whole.
+//!
+//! A copy is made by SQLite, carried over beside the place it is meant for, checked there, and put in place only if
+//! nothing has appeared there meanwhile.
+
+use std::path::{Path, PathBuf};
+
+use super::pair::random_name;
+use super::{CycleError, Progress};
+use crate::config::Config;
+use crate::control::types::{Phase, PhaseEvent};
+use crate::model::{Side, Value};
+use crate::replica::sqlite::{self, OpenMode};
+use crate::replica::wire::literal;
+use crate::replica::{Field, LocalSql, Script, Sql, SqlError};
+use crate::ssh::sftp::{Sftp, SftpError, SftpErrorKind};
+use crate::ssh::{Connection, Hello, Session, SessionOptions};
+
+/// Brings the server's database to the laptop, which has none.
+pub(super) async fn fetch(
+    config: &Config,
+    connection: &Connection,
+    mut session: Session,
+    hello: &Hello,
+    progress: &Progress<'_>,
+) -> Result<(), CycleError> {
+    let target = &config.local.database;
+    tracing::info!(to = %target.display(), from = hello.database, "the laptop has no database: fetching the server's");
+    let remote_copy = format!("{}.copy-{}", hello.sidecar, random_name()?);
+    copy_into(&mut session, &remote_copy)
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Server, error))?;
+    drop(session);
+    let sftp = connection.sftp().await?;
+    let fetched = download(&sftp, &remote_copy, target, progress).await;
+    if let Err(error) = sftp.remove(&remote_copy).await {
+        tracing::warn!(%error, remote_copy, "the copy on the server could not be removed");
+    }
+    let beside = fetched?;
+    let placed = check(&beside).await.and_then(|()| place(&beside, target));
+    // Whatever came of it, the name beside the target is done with.
+    let _ = std::fs::remove_file(&beside);
+    placed
+}
+
+/// Brings the laptop's database to the server, which has none.
+pub(super) async fn send(
+    config: &Config,
+    connection: &Connection,
+    hello: &Hello,
+    progress: &Progress<'_>,
+) -> Result<(), CycleError> {
+    let source = &config.local.database;
+    tracing::info!(from = %source.display(), to = hello.database, "the server has no database: sending the laptop's");
+    let copy = config.daemon.state_dir.join(format!("copy-{}.db", random_name()?));
+    let mut local = LocalSql::open(source, OpenMode::ReadOnly, super::pair::BUSY)
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    let copied = copy_into(&mut local, &copy.to_string_lossy()).await;
+    let sent = match copied {
+        Ok(()) => upload(config, connection, hello, &copy, progress).await,
+        Err(error) => Err(CycleError::of_sql(Side::Local, error)),
+    };
+    // Our own file in our own folder; a leftover is only in the way of the disk.
+    let _ = std::fs::remove_file(&copy);
+    sent
+}
+
+async fn copy_into<S: Sql>(sql: &mut S, path: &str) -> Result<(), SqlError> {
+    let mut script = Script::new();
+    script.step(format!("VACUUM main INTO {};", literal(&Value::text(path))));
+    sql.run(&script, &mut |_| Ok(())).await
+}
+
+async fn download(sftp: &Sftp, from: &str, target: &Path, progress: &Progress<'_>) -> Result<PathBuf, CycleError> {
+    let failed = |action: &str, error: std::io::Error| {
+        CycleError::failed(format!(
+            "fetch the server's database: {action} beside {}: {error}",
+            target.display()
+        ))
+    };
+    let folder = target
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let beside = folder.join(format!(".{}.modsync-{}", name_of(target), random_name()?));
+    let total = sftp.stat(from).await.map_err(of_sftp)?.size;
+    let mut file = tokio::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)
+        .await
+        .map_err(|error| failed("make a file", error))?;
+    let tell = |done: u64| {
+        progress(PhaseEvent {
+            phase: Phase::Copy,
+            done: Some(done),
+            total: Some(total),
+        })
+    };
+    sftp.download(from, 0, &mut file, tell).await.map_err(of_sftp)?;
+    file.sync_all().await.map_err(|error| failed("write", error))?;
+    Ok(beside)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// Opens what was fetched and has SQLite look through it.
+async fn check(path: &Path) -> Result<(), CycleError> {
+    let owned = path.to_owned();
+    let checked = tokio::task::spawn_blocking(move || {
+        let connection = sqlite::open(&owned, OpenMode::ReadOnly, super::pair::BUSY)?;
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+    });
+    match checked.await {
+        Ok(Ok(verdict)) if verdict == "ok" => Ok(()),
+        Ok(Ok(verdict)) => Err(damaged(&verdict)),
+        Ok(Err(error)) => Err(damaged(&error.to_string())),
+        Err(error) => Err(CycleError::failed(format!("check the fetched copy: {error}"))),
+    }
+}
+
+fn damaged(verdict: &str) -> CycleError {
+    CycleError::attention(
+        format!("check the copy of the database: {verdict}; it was not put in place"),
+        "check the database it was made of with `sqlite3 FILE 'PRAGMA integrity_check'`",
+    )
+}
+
+/// A hard link is made only where nothing is: nobody's file is overwritten.
+fn place(beside: &Path, target: &Path) -> Result<(), CycleError> {
+    std::fs::hard_link(beside, target).map_err(|error| {
+        CycleError::failed(format!(
+            "put the fetched database in place at {}: {error}",
+            target.display()
+        ))
+    })
+}
+
+async fn upload(
+    config: &Config,
+    connection: &Connection,
+    hello: &Hello,
+    copy: &Path,
+    progress: &Progress<'_>,
+) -> Result<(), CycleError> {
+    let failed = |error: std::io::Error| CycleError::failed(format!("read {}: {error}", copy.display()));
+    let (folder, name) = hello.database.rsplit_once('/').unwrap_or((".", &hello.database));
+    let beside = format!("{folder}/.{name}.modsync-{}", random_name()?);
+    let total = tokio::fs::metadata(copy).await.map_err(failed)?.len();
+    let file = tokio::fs::File::open(copy).await.map_err(failed)?;
+    let sftp = connection.sftp().await?;
+    let tell = |done: u64| {
+        progress(PhaseEvent {
+            phase: Phase::Copy,
+            done: Some(done),
+            total: Some(total),
+        })
+    };
+    let uploaded = sftp.upload(file, &beside, 0o600, tell).await.map_err(of_sftp);
+    let placed = match uploaded {
+        Ok(_) => put_in_place(config, connection, &sftp, hello, &beside).await,
+        Err(error) => Err(error),
+    };
+    if placed.is_err() && sftp.stat(&beside).await.is_ok() {
+        // The error that is told is the first one.
+        let _ = sftp.remove(&beside).await;
+    }
+    placed
+}
+
+async fn put_in_place(
+    config: &Config,
+    connection: &Connection,
+    sftp: &Sftp,
+    hello: &Hello,
+    beside: &str,
+) -> Result<(), CycleError> {
+    let options = SessionOptions::new(beside, config.remote.engine, format!("check-{}.db", random_name()?));
+    let (mut session, checking) = Session::open(connection, &options).await?;
+    let mut script = Script::new();
+    script.step("SELECT 't'||quick_check FROM pragma_quick_check LIMIT 1;");
+    let mut verdict = Vec::new();
+    session
+        .run(&script, &mut |row| {
+            verdict.extend(row);
+            Ok(())
+        })
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Server, error))?;
+    drop(session);
+    sftp.remove(&checking.sidecar).await.map_err(of_sftp)?;
+    if verdict != [Field::Value(Value::text("ok"))] {
+        return Err(damaged(&format!("{verdict:?}")));
+    }
+    if let Some(folder) = &hello.folder {
+        // What the web server may do with the folder it may do with the database in it.
+        let mode = 0o600 | (folder.mode & 0o066);
+        if hello.uid == 0 {
+            sftp.set_owner(beside, folder.uid, folder.gid).await.map_err(of_sftp)?;
+        }
+        sftp.set_mode(beside, mode).await.map_err(of_sftp)?;
+    }
+    sftp.rename_if_absent(beside, &hello.database).await.map_err(of_sftp)
+}
+
+fn of_sftp(error: SftpError) -> CycleError {
+    let mut failure = CycleError::failed(error.message);
+    if error.kind == SftpErrorKind::Lost {
+        failure.code = crate::control::types::ErrorCode::Offline;
+    }
+    failure
+}

@@ -1,0 +1,279 @@
+//! What was done, kept: the journal of the cycle under way, and the record of those that ended.
+//!
+//! One SQLite file in the state folder, written by this daemon alone. The journal is on disk before either database
+//! is touched, so a losing value is never only in memory.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use super::CycleError;
+use crate::control::types::{ConflictRecord, CycleSummary};
+use crate::merge::Conflict;
+use crate::model::{Key, Row, Side};
+use crate::replica::Generation;
+
+const SCHEMA: &str = "
+    PRAGMA journal_mode=WAL;
+    PRAGMA synchronous=FULL;
+    CREATE TABLE IF NOT EXISTS cycle(cycle INTEGER PRIMARY KEY AUTOINCREMENT, summary TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS journal(cycle INTEGER PRIMARY KEY, body TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS move(cycle INTEGER NOT NULL, side TEXT NOT NULL, tbl TEXT NOT NULL, columns TEXT NOT NULL,
+        before TEXT, after TEXT);
+    CREATE INDEX IF NOT EXISTS move_of_cycle ON move(cycle);
+    CREATE TABLE IF NOT EXISTS conflict(id INTEGER PRIMARY KEY AUTOINCREMENT, cycle INTEGER NOT NULL, tbl TEXT NOT NULL,
+        columns TEXT NOT NULL, body TEXT NOT NULL, record TEXT NOT NULL, seen INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE IF NOT EXISTS fact(name TEXT PRIMARY KEY, value TEXT NOT NULL);
+";
+
+/// The record. Cheap to clone; all clones share one connection.
+#[derive(Clone, Debug)]
+pub struct History {
+    connection: Arc<Mutex<Connection>>,
+}
+
+/// A row that a cycle wrote on one side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// The side that was written to.
+    pub side: Side,
+    /// Before, `None` for an insert.
+    pub before: Option<Row>,
+    /// After, `None` for a delete.
+    pub after: Option<Row>,
+}
+
+/// What one cycle is about to do in one table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JournalTable {
+    /// The table.
+    pub table: String,
+    /// Its columns, in the order of the rows.
+    pub columns: Vec<String>,
+    /// The keys whose base rows this cycle moves.
+    pub keys: Vec<Key>,
+    /// The rows it writes.
+    pub writes: Vec<Written>,
+    /// What it met.
+    pub conflicts: Vec<Conflict>,
+    /// The conflicts for people.
+    pub records: Vec<ConflictRecord>,
+}
+
+/// What one cycle is about to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The base's generation before.
+    pub from: Generation,
+    /// The base's generation after.
+    pub to: Generation,
+    /// As known before anything is written.
+    pub summary: CycleSummary,
+    /// By table.
+    pub tables: Vec<JournalTable>,
+}
+
+impl History {
+    /// Opens or makes the file.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is damaged.
+    pub fn open(path: &Path) -> Result<Self, CycleError> {
+        let open = || {
+            let connection = Connection::open(path)?;
+            connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            connection.execute_batch(SCHEMA)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error: rusqlite::Error| CycleError {
+            hint: Some(format!(
+                "move {} away; only the record of past cycles is in it",
+                path.display()
+            )),
+            ..CycleError::failed(format!("open the history {}: {error}", path.display()))
+        })?;
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+        })
+    }
+
+    /// Runs on a thread that may block: each call waits for the disk.
+    async fn call<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, CycleError> {
+        let connection = Arc::clone(&self.connection);
+        let done =
+            tokio::task::spawn_blocking(move || work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner)));
+        match done.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(CycleError::failed(format!("{action}: {error}"))),
+            Err(error) => Err(CycleError::failed(format!("{action}: {error}"))),
+        }
+    }
+
+    /// Writes down what a cycle is about to do and gives it its number.
+    ///
+    /// # Errors
+    /// When the disk refuses; then the cycle must not go on.
+    pub async fn begin(&self, journal: &Journal) -> Result<i64, CycleError> {
+        let (body, summary) = (to_json(journal), to_json(&journal.summary));
+        self.call("write the journal", move |connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute("INSERT INTO cycle(summary) VALUES(?1)", [&summary])?;
+            let cycle = transaction.last_insert_rowid();
+            transaction.execute("INSERT INTO journal(cycle, body) VALUES(?1, ?2)", params![cycle, body])?;
+            transaction.commit()?;
+            Ok(cycle)
+        })
+        .await
+    }
+
+    /// Turns the journal of a cycle into its record.
+    ///
+    /// # Errors
+    /// When the disk refuses; the journal then stays and the next cycle ends it.
+    pub async fn end(&self, cycle: i64, journal: Journal) -> Result<(), CycleError> {
+        self.call("write the history", move |connection| {
+            let transaction = connection.transaction()?;
+            let summary = CycleSummary {
+                cycle: Some(cycle),
+                ..journal.summary
+            };
+            transaction.execute(
+                "UPDATE cycle SET summary=?2 WHERE cycle=?1",
+                params![cycle, to_json(&summary)],
+            )?;
+            for table in &journal.tables {
+                let columns = to_json(&table.columns);
+                let mut insert = transaction.prepare_cached("INSERT INTO move VALUES(?1,?2,?3,?4,?5,?6)")?;
+                for write in &table.writes {
+                    let (before, after) = (write.before.as_ref().map(to_json), write.after.as_ref().map(to_json));
+                    insert.execute(params![
+                        cycle,
+                        write.side.to_string(),
+                        table.table,
+                        columns,
+                        before,
+                        after
+                    ])?;
+                }
+                let mut insert = transaction
+                    .prepare_cached("INSERT INTO conflict(cycle,tbl,columns,body,record) VALUES(?1,?2,?3,?4,?5)")?;
+                for (conflict, record) in table.conflicts.iter().zip(&table.records) {
+                    insert.execute(params![cycle, table.table, columns, to_json(conflict), to_json(record)])?;
+                }
+            }
+            transaction.execute("DELETE FROM journal WHERE cycle=?1", [cycle])?;
+            transaction.commit()
+        })
+        .await
+    }
+
+    /// The journal of a cycle that was cut off, if there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn interrupted(&self) -> Result<Option<(i64, Journal)>, CycleError> {
+        let found: Option<(i64, String)> = self
+            .call("read the journal", |connection| {
+                connection
+                    .query_row("SELECT cycle, body FROM journal ORDER BY cycle LIMIT 1", [], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
+                    .optional()
+            })
+            .await?;
+        let Some((cycle, body)) = found else { return Ok(None) };
+        match serde_json::from_str(&body) {
+            Ok(journal) => Ok(Some((cycle, journal))),
+            Err(error) => {
+                tracing::warn!(cycle, %error, "the journal of an interrupted cycle cannot be read; comparing anew");
+                self.drop_journal(cycle).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Forgets a cycle that wrote nothing.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn drop_journal(&self, cycle: i64) -> Result<(), CycleError> {
+        self.call("write the journal", move |connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute("DELETE FROM journal WHERE cycle=?1", [cycle])?;
+            transaction.execute("DELETE FROM cycle WHERE cycle=?1", [cycle])?;
+            transaction.commit()
+        })
+        .await
+    }
+
+    /// The newest cycle that ended.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn last(&self) -> Result<Option<CycleSummary>, CycleError> {
+        let json: Option<String> = self
+            .call("read the history", |connection| {
+                connection
+                    .query_row(
+                        "SELECT summary FROM cycle WHERE cycle NOT IN (SELECT cycle FROM journal) ORDER BY cycle DESC LIMIT 1",
+                        [],
+                        |row| row.get(0),
+                    )
+                    .optional()
+            })
+            .await?;
+        Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+    }
+
+    /// How many conflicts nobody has looked at.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn unseen_conflicts(&self) -> Result<u64, CycleError> {
+        self.call("read the history", |connection| {
+            connection.query_row("SELECT count(*) FROM conflict WHERE NOT seen", [], |row| {
+                row.get::<_, i64>(0)
+            })
+        })
+        .await
+        .map(i64::unsigned_abs)
+    }
+
+    /// A small fact that outlives the daemon, by name.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn fact(&self, name: &'static str) -> Result<Option<String>, CycleError> {
+        self.call("read the history", move |connection| {
+            connection
+                .query_row("SELECT value FROM fact WHERE name=?1", [name], |row| row.get(0))
+                .optional()
+        })
+        .await
+    }
+
+    /// Keeps a small fact.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn keep_fact(&self, name: &'static str, value: String) -> Result<(), CycleError> {
+        self.call("write the history", move |connection| {
+            connection
+                .execute("INSERT OR REPLACE INTO fact VALUES(?1,?2)", params![name, value])
+                .map(drop)
+        })
+        .await
+    }
+}
+
+/// Our own types have no map with keys that are not strings and no failing serializer, so this cannot fail; an empty
+/// text would be refused by NOT NULL's reader, never taken for data.
+fn to_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,170 @@
+//! Plans and conflicts as the socket tells them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::exchange::Exchange;
+use super::history::{JournalTable, Written};
+use super::layout::Layout;
+use crate::control::types::{ColumnMove, ConflictColumn, ConflictRecord, Move, TableMoves};
+use crate::merge::{Conflict, Reason};
+use crate::model::{Key, Row, RowOp, Side, Table, Value};
+
+/// A value as JSON for people and scripts: see `docs/api.md`.
+#[must_use]
+pub fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Real(real) if real.get().is_finite() => json!(real.get()),
+        other => serde_json::to_value(other).unwrap_or(Json::Null),
+    }
+}
+
+fn key_json(table: &Table, key: &Key) -> BTreeMap<String, Json> {
+    table
+        .key
+        .iter()
+        .zip(key)
+        .map(|(&column, value)| (table.columns[column].name.clone(), to_json(value)))
+        .collect()
+}
+
+/// A write as a row that moves.
+#[must_use]
+pub fn describe_move(table: &Table, to: Side, before: Option<&Row>, after: Option<&Row>) -> Move {
+    let action = match (before, after) {
+        (None, _) => "insert",
+        (_, None) => "delete",
+        _ => "update",
+    };
+    let cell = |row: Option<&Row>, index: usize| row.and_then(|row| row.get(index)).map_or(Json::Null, to_json);
+    let columns = table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| match (before, after) {
+            (Some(before), Some(after)) => before.get(*index) != after.get(*index),
+            _ => true,
+        });
+    Move {
+        table: table.name.clone(),
+        key: after
+            .or(before)
+            .map(|row| key_json(table, &table.key_of(row)))
+            .unwrap_or_default(),
+        to,
+        action: action.to_owned(),
+        columns: columns
+            .map(|(index, column)| ColumnMove {
+                column: column.name.clone(),
+                old: cell(before, index),
+                new: cell(after, index),
+            })
+            .collect(),
+    }
+}
+
+/// Every write of an exchange.
+#[must_use]
+pub fn describe_moves(layout: &Layout, exchange: &Exchange) -> Vec<Move> {
+    let mut moves = Vec::new();
+    for (table, exchange) in layout.local.iter().zip(&exchange.tables) {
+        for side in [Side::Local, Side::Server] {
+            let ops = exchange.ops(side).iter();
+            moves.extend(ops.map(|op| describe_move(table, side, op.before(), op.after())));
+        }
+    }
+    moves
+}
+
+/// A conflict for people.
+#[must_use]
+pub fn describe_conflict(table: &Table, conflict: &Conflict) -> ConflictRecord {
+    let cell =
+        |row: &Option<Row>, index: usize| row.as_ref().and_then(|row| row.get(index)).map_or(Json::Null, to_json);
+    ConflictRecord {
+        id: None,
+        cycle: None,
+        table: table.name.clone(),
+        key: key_json(table, &conflict.key),
+        winner: conflict.winner,
+        reason: words(conflict.reason).to_owned(),
+        columns: conflict
+            .columns
+            .iter()
+            .map(|&index| ConflictColumn {
+                column: table.columns[index].name.clone(),
+                base: cell(&conflict.base, index),
+                local: cell(&conflict.local, index),
+                server: cell(&conflict.server, index),
+            })
+            .collect(),
+        at: None,
+    }
+}
+
+/// What an exchange will do, for the journal.
+#[must_use]
+pub fn journal_tables(layout: &Layout, exchange: &Exchange) -> Vec<JournalTable> {
+    let tables = layout.local.iter().zip(&exchange.tables);
+    let journal = tables
+        .filter(|(_, exchange)| !exchange.settled.is_empty())
+        .map(|(table, exchange)| JournalTable {
+            table: table.name.clone(),
+            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            keys: exchange.settled.iter().map(|settled| settled.key.clone()).collect(),
+            writes: [Side::Local, Side::Server]
+                .into_iter()
+                .flat_map(|side| exchange.ops(side).iter().map(move |op| written(side, op)))
+                .collect(),
+            conflicts: exchange.conflicts.clone(),
+            records: exchange
+                .conflicts
+                .iter()
+                .map(|conflict| describe_conflict(table, conflict))
+                .collect(),
+        });
+    journal.collect()
+}
+
+fn written(side: Side, op: &RowOp) -> Written {
+    Written {
+        side,
+        before: op.before().cloned(),
+        after: op.after().cloned(),
+    }
+}
+
+/// What moved, by table; tables in which nothing did are left out.
+#[must_use]
+pub fn count_moves(layout: &Layout, exchange: &Exchange) -> Vec<TableMoves> {
+    let tables = layout.local.iter().zip(&exchange.tables);
+    let counted = tables.map(|(table, exchange)| {
+        let puts = |ops: &[RowOp]| ops.iter().filter(|op| op.after().is_some()).count() as u64;
+        let (pulled, pushed) = (puts(&exchange.to_local), puts(&exchange.to_server));
+        let all = (exchange.to_local.len() + exchange.to_server.len()) as u64;
+        TableMoves {
+            table: table.name.clone(),
+            pulled,
+            pushed,
+            deleted: all - pulled - pushed,
+        }
+    });
+    counted
+        .filter(|moves| moves.pulled + moves.pushed + moves.deleted > 0)
+        .collect()
+}
+
+fn words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NewerGroup => "its decision is the newer one",
+        Reason::DecidedBeatsUndecided => "it has decided, the other side has not",
+        Reason::EqualTimesServer => "both decisions have the same time: the server's stands",
+        Reason::NewerRow => "its row was updated later",
+        Reason::EqualTimesLocal => "neither row is newer: the laptop's stands",
+        Reason::UnreadableTime => "the other side's time cannot be read",
+        Reason::ChangeBeatsDelete => "a change beats a deletion",
+        Reason::StillReferenced => "other rows still refer to it",
+        Reason::UniqueTaken => "another row has the same unique value: the server's stands",
+    }
+}

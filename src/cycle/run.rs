@@ -1,0 +1,434 @@
+//! One cycle, from top to bottom: pull, merge, push, agree.
+//!
+//! At every moment each row is either as it was or as it should be. Nothing is written unseen, each side commits at
+//! once or not at all, and the base moves only after both did. A cycle that is cut off between any two steps leaves
+//! changes that the next one sees again as equal on both sides.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::exchange::{Exchange, Limits, Stopped, touched_keys};
+use super::history::Journal;
+use super::pair::{Pair, random_name};
+use super::{CycleError, Progress, Trigger, report};
+use crate::control::types::{CycleSummary, Outcome, Phase, PhaseEvent, SyncRequest, TableMoves};
+use crate::model::{Delta, Row, Side};
+use crate::replica::{Advance, Changes, Generation, Head, Push};
+use crate::ssh::Traffic;
+
+/// How often rows that another program changed under our hands are met again before the next cycle gets them.
+const ROUNDS: u32 = 5;
+
+/// What both sides have changed, seen at one time, and what a merge makes of it.
+pub(super) struct Seen {
+    pub from: Generation,
+    pub exchange: Result<Exchange, Stopped>,
+    pub heads: [Head; 2],
+}
+
+/// Runs one cycle: a round, and more of them while other programs change rows under our hands.
+pub(super) async fn run(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    trigger: Trigger,
+    progress: &Progress<'_>,
+) -> Result<CycleSummary, CycleError> {
+    let mut total: Option<CycleSummary> = None;
+    for _ in 0..ROUNDS {
+        let clock = Clock::start(trigger);
+        pair.connect(progress).await?;
+        let plan = request.plan.as_ref().filter(|_| total.is_none());
+        let (summary, moved_on) = one_round(pair, request, plan, &clock, progress).await?;
+        total = Some(match total {
+            Some(total) => add_round(total, summary),
+            None => summary,
+        });
+        if !moved_on {
+            break;
+        }
+    }
+    total.ok_or_else(|| CycleError::failed("run a cycle: no round was run"))
+}
+
+/// One pull, merge and push; and whether rows are left that another program changed meanwhile.
+async fn one_round(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    plan: Option<&String>,
+    clock: &Clock,
+    progress: &Progress<'_>,
+) -> Result<(CycleSummary, bool), CycleError> {
+    let start = Counters::of(pair);
+    let seen = look(pair, request, progress).await?;
+    let mut exchange = match seen.exchange {
+        Ok(exchange) => exchange,
+        Err(Stopped(held)) => {
+            let stopped = CycleSummary {
+                outcome: Outcome::Stopped,
+                reason: Some(held.to_string()),
+                ..clock.summary()
+            };
+            return Ok((start.add_to(stopped, pair), false));
+        }
+    };
+    if let Some(plan) = plan {
+        must_be(plan, &plan_id(&seen.from, &exchange))?;
+    }
+    if request.dry_run {
+        let planned = CycleSummary {
+            outcome: Outcome::Planned,
+            ..count(pair, clock.summary(), &exchange)
+        };
+        return Ok((start.add_to(planned, pair), false));
+    }
+    if exchange.is_empty() {
+        pair.acknowledge(&seen.heads);
+        return Ok((start.add_to(count(pair, clock.summary(), &exchange), pair), false));
+    }
+    let to = Generation {
+        lineage: seen.from.lineage.clone(),
+        number: seen.from.number + 1,
+    };
+    let journal = |pair: &Pair, exchange: &Exchange, summary: CycleSummary| Journal {
+        from: seen.from.clone(),
+        to: to.clone(),
+        summary,
+        tables: report::journal_tables(&pair.layout, exchange),
+    };
+    let cycle = pair
+        .history
+        .begin(&journal(pair, &exchange, count(pair, clock.summary(), &exchange)))
+        .await?;
+
+    progress(PhaseEvent {
+        phase: Phase::Merge,
+        done: None,
+        total: None,
+    });
+    merge_into_local(pair, request, &mut exchange).await?;
+    let backup = push_to_server(pair, request, clock, &mut exchange, [&seen.from, &to], progress).await?;
+    progress(PhaseEvent {
+        phase: Phase::Agree,
+        done: None,
+        total: None,
+    });
+    let (local, _) = pair.both()?;
+    local
+        .settle(&exchange.settled(), &seen.from, &to)
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+
+    let summary = CycleSummary {
+        cycle: Some(cycle),
+        backup,
+        ..count(pair, clock.summary(), &exchange)
+    };
+    let summary = start.add_to(summary, pair);
+    pair.history
+        .end(cycle, journal(pair, &exchange, summary.clone()))
+        .await?;
+    pair.acknowledge(&seen.heads);
+    Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
+}
+
+fn must_be(plan: &str, now: &str) -> Result<(), CycleError> {
+    if plan == now {
+        return Ok(());
+    }
+    Err(CycleError::attention(
+        format!("carry out plan {plan}: a side has changed since it was made; the plan is now {now}"),
+        "look at it with `modsyncctl diff`, then run `modsyncctl sync-now --plan` with the new plan id",
+    ))
+}
+
+/// Asks both sides at once what they changed, and merges. Begins a new base where the two do not belong together.
+pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Progress<'_>) -> Result<Seen, CycleError> {
+    progress(PhaseEvent {
+        phase: Phase::Pull,
+        done: None,
+        total: None,
+    });
+    loop {
+        let (local, server) = changes(pair).await?;
+        let (ours, theirs) = pair.both()?;
+        if ours.schema_changed(&local.head) || theirs.replica.schema_changed(&server.head) {
+            pair.lay_out_again().await?;
+            continue;
+        }
+        let Some(from) = agreed_generation(pair, &local, &server).await? else {
+            continue;
+        };
+        let keys = touched_keys(&local.delta, &server.delta);
+        let (replica, _) = pair.both()?;
+        let base = replica
+            .base_rows(&keys)
+            .await
+            .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+        let heads = [local.head, server.head];
+        let exchange = merge(pair, request, [local.delta, server.delta], base, from.number == 0);
+        return Ok(Seen { from, exchange, heads });
+    }
+}
+
+async fn changes(pair: &mut Pair) -> Result<(Changes, Changes), CycleError> {
+    let (local, server) = pair.both()?;
+    let (ours, theirs) = tokio::join!(local.changes(), server.replica.changes());
+    let ours = ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    let theirs = theirs.map_err(|error| CycleError::of_sql(Side::Server, error))?;
+    Ok((ours, theirs))
+}
+
+fn merge(
+    pair: &Pair,
+    request: &SyncRequest,
+    deltas: [Delta; 2],
+    base: Vec<Vec<Row>>,
+    first: bool,
+) -> Result<Exchange, Stopped> {
+    let limits = Limits {
+        request,
+        max_delete: pair.config.safety.max_delete,
+        first,
+    };
+    Exchange::new(&pair.layout, deltas, base, &pair.zones(), &limits)
+}
+
+/// The generation that both bases have, if they belong together and to these two files. Otherwise the cycle that was
+/// cut off is brought to its end, or a new base is begun, and the caller looks again.
+async fn agreed_generation(
+    pair: &mut Pair,
+    local: &Changes,
+    server: &Changes,
+) -> Result<Option<Generation>, CycleError> {
+    let interrupted = pair.history.interrupted().await?;
+    let (ours, theirs) = pair.both()?;
+    let same_files =
+        local.head.file.as_deref() == Some(ours.file()) && server.head.file.as_deref() == Some(theirs.replica.file());
+    let generations = local
+        .head
+        .generation
+        .as_ref()
+        .zip(server.head.generation.as_ref())
+        .filter(|_| same_files);
+    if let Some((cycle, journal)) = interrupted {
+        let pushed = generations.is_some_and(|(ours, theirs)| *ours == journal.from && *theirs == journal.to);
+        pair.end_interrupted(cycle, journal, pushed).await?;
+        return Ok(None);
+    }
+    if let Some((both, _)) = generations.filter(|(ours, theirs)| ours == theirs) {
+        return Ok(Some(both.clone()));
+    }
+    let begin = Generation {
+        lineage: random_name()?,
+        number: 0,
+    };
+    tracing::info!(
+        lineage = begin.lineage,
+        "the two bases do not belong together: comparing all rows, deleting none"
+    );
+    let (ours, theirs) = pair.both()?;
+    let (ours, theirs) = tokio::join!(ours.begin(&begin), theirs.replica.begin(&begin));
+    ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    theirs.map_err(|error| CycleError::of_sql(Side::Server, error))?;
+    Ok(None)
+}
+
+/// Writes the merge's result into the laptop's database. A row that a program changed since it was read is left alone,
+/// and waits for the next round on both sides.
+async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut Exchange) -> Result<(), CycleError> {
+    let ops = exchange.ops(Side::Local);
+    if ops.iter().all(Vec::is_empty) {
+        return Ok(());
+    }
+    let push = Push {
+        ops,
+        read_back: !request.no_verify,
+        ..Push::default()
+    };
+    let (local, _) = pair.both()?;
+    let pushed = local
+        .push(&push)
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    exchange.refuse(&pair.layout, Side::Local, &pushed.refused);
+    Ok(())
+}
+
+/// Writes the merge's result into the server's database and moves the base there, in one request. The backup, when one
+/// is due, goes before it in the same request: an error ends the request, so no write goes without its backup.
+async fn push_to_server(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    clock: &Clock,
+    exchange: &mut Exchange,
+    [from, to]: [&Generation; 2],
+    progress: &Progress<'_>,
+) -> Result<Option<String>, CycleError> {
+    let keep_out = exchange.kept_out();
+    let ops = exchange.ops(Side::Server);
+    let backup = match ops.iter().all(Vec::is_empty) {
+        true => None,
+        false => pair.due_backup(request, clock.trigger).await?,
+    };
+    let phase = if backup.is_some() { Phase::Backup } else { Phase::Push };
+    progress(PhaseEvent {
+        phase,
+        done: None,
+        total: None,
+    });
+    let push = Push {
+        ops,
+        read_back: !request.no_verify,
+        backup: backup.as_deref(),
+        advance: Some(Advance {
+            from,
+            to,
+            keep_out: &keep_out,
+        }),
+    };
+    let (_, server) = pair.both()?;
+    let pushed = server
+        .replica
+        .push(&push)
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Server, error))?;
+    exchange.refuse(&pair.layout, Side::Server, &pushed.refused);
+    match backup {
+        Some(path) => pair.backup_taken(path).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What an exchange moves, put into a summary.
+fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummary {
+    let tables = report::count_moves(&pair.layout, exchange);
+    let sum = |read: fn(&TableMoves) -> u64| tables.iter().map(read).sum();
+    let conflicts = exchange.tables.iter().map(|table| table.conflicts.len() as u64).sum();
+    let outcome = match (exchange.held_rows + conflicts, exchange.is_empty()) {
+        (0, true) => Outcome::Unchanged,
+        (0, false) => Outcome::Synced,
+        _ => Outcome::Attention,
+    };
+    CycleSummary {
+        outcome,
+        reason: exchange.held.first().map(ToString::to_string),
+        pulled: sum(|moves| moves.pulled),
+        pushed: sum(|moves| moves.pushed),
+        deleted: sum(|moves| moves.deleted),
+        conflicts,
+        held: exchange.held_rows,
+        tables,
+        ..summary
+    }
+}
+
+/// Two rounds of one cycle told as one.
+fn add_round(mut total: CycleSummary, round: CycleSummary) -> CycleSummary {
+    for moves in &round.tables {
+        match total.tables.iter_mut().find(|table| table.table == moves.table) {
+            Some(table) => add(table, moves),
+            None => total.tables.push(moves.clone()),
+        }
+    }
+    let outcome = match (total.outcome, round.outcome) {
+        (before, Outcome::Unchanged) => before,
+        (Outcome::Attention, Outcome::Synced) => Outcome::Attention,
+        (_, now) => now,
+    };
+    CycleSummary {
+        cycle: round.cycle.or(total.cycle),
+        outcome,
+        reason: round.reason.or(total.reason),
+        pulled: total.pulled + round.pulled,
+        pushed: total.pushed + round.pushed,
+        deleted: total.deleted + round.deleted,
+        conflicts: total.conflicts + round.conflicts,
+        held: round.held,
+        backup: round.backup.or(total.backup),
+        duration_ms: total.duration_ms + round.duration_ms,
+        bytes_sent: total.bytes_sent + round.bytes_sent,
+        bytes_received: total.bytes_received + round.bytes_received,
+        round_trips: total.round_trips + round.round_trips,
+        ..total
+    }
+}
+
+fn add(table: &mut TableMoves, moves: &TableMoves) {
+    table.pulled += moves.pulled;
+    table.pushed += moves.pushed;
+    table.deleted += moves.deleted;
+}
+
+/// Names exactly these writes on exactly this base.
+pub(super) fn plan_id(from: &Generation, exchange: &Exchange) -> String {
+    let writes = exchange
+        .tables
+        .iter()
+        .flat_map(|table| [&table.to_local, &table.to_server]);
+    let writes: Vec<Vec<_>> = writes
+        .map(|ops| ops.iter().map(|op| (op.before(), op.after())).collect())
+        .collect();
+    let text = serde_json::to_string(&(from, writes)).unwrap_or_default();
+    blake3::hash(text.as_bytes())
+        .to_hex()
+        .as_str()
+        .get(..12)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// When and why a round began.
+struct Clock {
+    trigger: Trigger,
+    started: Timestamp,
+    since: Instant,
+}
+
+impl Clock {
+    fn start(trigger: Trigger) -> Self {
+        Self {
+            trigger,
+            started: Timestamp::now(),
+            since: Instant::now(),
+        }
+    }
+
+    fn summary(&self) -> CycleSummary {
+        CycleSummary {
+            trigger: self.trigger.as_str().to_owned(),
+            started: Some(self.started),
+            duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ..CycleSummary::default()
+        }
+    }
+}
+
+/// The line's counters at the start of a round.
+struct Counters {
+    sent: u64,
+    received: u64,
+    round_trips: u64,
+}
+
+impl Counters {
+    fn of(pair: &Pair) -> Self {
+        let traffic = pair.traffic();
+        let count = |read: fn(&Traffic) -> u64| traffic.as_deref().map_or(0, read);
+        Self {
+            sent: count(Traffic::sent),
+            received: count(Traffic::received),
+            round_trips: count(Traffic::round_trips),
+        }
+    }
+
+    fn add_to(&self, summary: CycleSummary, pair: &Pair) -> CycleSummary {
+        let now = Self::of(pair);
+        CycleSummary {
+            bytes_sent: now.sent.saturating_sub(self.sent),
+            bytes_received: now.received.saturating_sub(self.received),
+            round_trips: now.round_trips.saturating_sub(self.round_trips),
+            ..summary
+        }
+    }
+}

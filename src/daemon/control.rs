@@ -1,0 +1,58 @@
+//! The daemon's answers to the control socket: its table of contents.
+
+use tokio::sync::broadcast;
+
+use super::Handle;
+use super::tail;
+use crate::control::handler::{Handler, LogLines, LogsRequest, Request, Response};
+use crate::control::types::{ErrorBody, ErrorCode, Event};
+use crate::cycle::CycleError;
+
+impl Handler for Handle {
+    async fn handle(&self, request: Request) -> Result<Response, ErrorBody> {
+        let answer = match request {
+            Request::Status => Ok(Response::Status(Box::new(self.status()))),
+            Request::Sync(request) => self.sync(request).await.map(|summary| match summary {
+                Some(summary) => Response::Cycle(Box::new(summary)),
+                None => Response::Queued,
+            }),
+            Request::Check => self.check().await.map(|report| Response::Check(Box::new(report))),
+            Request::Diff(request) => self.diff(request).await.map(|report| Response::Diff(Box::new(report))),
+            Request::Verify => self.verify().await.map(|report| Response::Verify(Box::new(report))),
+            Request::Pause(request) => {
+                let duration = request.for_ms.map(std::time::Duration::from_millis);
+                self.pause(duration)
+                    .await
+                    .map(|status| Response::Status(Box::new(status)))
+            }
+            Request::Resume => self.resume().await.map(|status| Response::Status(Box::new(status))),
+            Request::Metrics => Ok(Response::Metrics(Box::new(self.status()), Box::new(self.counters()))),
+            Request::Logs(request) => logs(self, request).await.map(Response::Logs),
+        };
+        answer.map_err(body)
+    }
+
+    fn events(&self) -> broadcast::Receiver<Event> {
+        Self::events(self)
+    }
+}
+
+async fn logs(handle: &Handle, request: LogsRequest) -> Result<LogLines, CycleError> {
+    let folder = handle.log_dir();
+    let lines = usize::try_from(request.lines).unwrap_or(usize::MAX);
+    tail::read(folder.to_owned(), lines, request.follow)
+        .await
+        .map_err(|cause| CycleError {
+            code: ErrorCode::Failed,
+            message: format!("cannot read the log in {}: {cause}", folder.display()),
+            hint: None,
+        })
+}
+
+fn body(error: CycleError) -> ErrorBody {
+    ErrorBody {
+        code: error.code,
+        error: error.message,
+        hint: error.hint,
+    }
+}

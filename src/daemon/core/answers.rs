@@ -1,0 +1,173 @@
+//! What the worker reports, and where it goes.
+
+use tokio::time::Instant;
+
+use super::requests::{Ask, answer, answer_all};
+use super::{Began, Core, Running};
+use crate::control::types::{CycleSummary, ErrorCode, Outcome};
+use crate::cycle::{CycleError, Syncer, Trigger};
+use crate::daemon::Pairs;
+use crate::daemon::backoff::random;
+use crate::daemon::surroundings::Surroundings;
+use crate::daemon::worker::{Done, Report};
+
+impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
+    pub(super) fn take_report(&mut self, report: Report) {
+        match report {
+            Report::Phase(phase) => self.tell_phase(phase),
+            Report::Done(done, engine) => {
+                self.status.engine = engine;
+                if let Some(running) = self.running.take() {
+                    self.take_done(running, *done);
+                }
+            }
+        }
+    }
+
+    fn take_done(&mut self, running: Running, done: Done) {
+        let now = Instant::now();
+        match done {
+            Done::Synced { result, local, server } => {
+                if local.is_some() {
+                    self.plan.local_counted(now);
+                }
+                self.status.local = local.or(self.status.local.take());
+                self.status.server = server.or(self.status.server.take());
+                self.cycle_ended(now, running, &result);
+            }
+            Done::LookedLocal(result) => self.plan.local_looked(now, result),
+            Done::LookedServer(result) => {
+                self.server_spoke(result.is_ok());
+                self.plan.server_looked(now, result, random());
+            }
+            Done::CountedLocal(result) => {
+                self.plan.local_counted(now);
+                match result {
+                    Ok(counts) => self.status.local = Some(counts),
+                    Err(error) => tracing::debug!("cannot count the local rows: {error}"),
+                }
+            }
+            Done::Checked(result) => {
+                if let Ok(report) = &result {
+                    self.status.local = Some(report.local.clone());
+                    self.status.server = Some(report.server.clone());
+                    self.status.left_out.clone_from(&report.left_out);
+                }
+                self.query_ended(now, result.as_ref().err());
+                if let Running::Asked(Ask::Check(reply), _) = running {
+                    self.publish();
+                    answer(reply, result);
+                }
+            }
+            Done::Diffed(result) => {
+                self.query_ended(now, result.as_ref().err());
+                if let Running::Asked(Ask::Diff(_, reply), _) = running {
+                    answer(reply, result);
+                }
+            }
+            Done::Verified(result) => {
+                self.query_ended(now, result.as_ref().err());
+                if let Running::Asked(Ask::Verify(reply), _) = running {
+                    answer(reply, result);
+                }
+            }
+            Done::Disconnected | Done::Replaced => {}
+            Done::CutOff => self.cut_off(now, running),
+        }
+    }
+
+    fn server_spoke(&mut self, spoke: bool) {
+        if spoke {
+            self.status.as_of = Some(self.machine.now());
+        }
+    }
+
+    fn query_ended(&mut self, now: Instant, error: Option<&CycleError>) {
+        self.server_spoke(error.is_none());
+        match error {
+            None => self.plan.answered(now),
+            Some(error) => self.plan.failed_request(now, error, random()),
+        }
+    }
+
+    /// A cycle that was cut off runs again: the plan has its causes back, and those who asked for it still wait.
+    fn cut_off(&mut self, now: Instant, running: Running) {
+        match running {
+            Running::Own => {}
+            Running::Cycle(..) => self.plan.ended(now, None, random()),
+            Running::Asked(ask, _) => {
+                if matches!(ask, Ask::Sync { .. }) {
+                    self.plan.ended(now, None, random());
+                }
+                self.queue.put_back(ask);
+            }
+        }
+    }
+
+    fn cycle_ended(&mut self, now: Instant, running: Running, result: &Result<CycleSummary, CycleError>) {
+        self.server_spoke(result.is_ok());
+        self.plan.ended(now, Some(result.as_ref()), random());
+        let (trigger, began, full) = match &running {
+            Running::Asked(ask, began) => (Trigger::SyncNow, *began, ask.is_full_cycle()),
+            Running::Cycle(trigger, began) => (*trigger, *began, true),
+            Running::Own => return,
+        };
+        match result {
+            Ok(summary) => self.keep(summary),
+            Err(error) if full => self.keep(&failed(error, trigger, began, now)),
+            Err(_) => {} // between the request and who made it
+        }
+        // Those who asked find in the status what their cycle led to.
+        self.publish();
+        if let Running::Asked(Ask::Sync { replies, .. }, _) = running {
+            answer_all(replies, result);
+        }
+    }
+
+    /// Tells of a cycle that ended and remembers it. One that did not reach the server is told, but `last_cycle` goes on
+    /// to say when the two sides last met; so it does after a dry run.
+    fn keep(&mut self, cycle: &CycleSummary) {
+        log_cycle(cycle);
+        self.tell_cycle(cycle);
+        if !matches!(cycle.outcome, Outcome::Planned | Outcome::Offline) {
+            self.status.last_cycle = Some(cycle.clone());
+            self.memory.last_cycle = Some(cycle.clone());
+            self.memory_file.save(&self.memory);
+        }
+    }
+}
+
+/// A cycle that ended with an error, as a summary.
+fn failed(error: &CycleError, trigger: Trigger, began: Began, now: Instant) -> CycleSummary {
+    CycleSummary {
+        outcome: match error.code {
+            ErrorCode::Offline => Outcome::Offline,
+            ErrorCode::Attention => Outcome::Stopped,
+            _ => Outcome::Failed,
+        },
+        reason: Some(error.message.clone()),
+        trigger: trigger.as_str().to_owned(),
+        started: Some(began.wall),
+        duration_ms: u64::try_from((now - began.at).as_millis()).unwrap_or(u64::MAX),
+        ..CycleSummary::default()
+    }
+}
+
+fn log_cycle(cycle: &CycleSummary) {
+    let reason = cycle.reason.as_deref().unwrap_or_default();
+    let told = (cycle.outcome.as_str(), cycle.trigger.as_str());
+    match cycle.outcome {
+        Outcome::Unchanged | Outcome::Offline => tracing::debug!(outcome = told.0, trigger = told.1, reason, "cycle"),
+        Outcome::Synced | Outcome::Planned => tracing::info!(
+            outcome = told.0,
+            trigger = told.1,
+            pulled = cycle.pulled,
+            pushed = cycle.pushed,
+            deleted = cycle.deleted,
+            conflicts = cycle.conflicts,
+            ms = cycle.duration_ms,
+            "cycle"
+        ),
+        _ => tracing::warn!(outcome = told.0, trigger = told.1, held = cycle.held, reason, "cycle"),
+    }
+}

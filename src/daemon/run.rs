@@ -1,0 +1,82 @@
+//! The daemon as a process: log, lock, socket and signals around the loop.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use super::lock::Lock;
+use super::log::Logging;
+use super::{FatalError, Handle, Machine, Pairs, launch};
+use crate::config::Config;
+use crate::control::server;
+
+/// Keeps a pair of databases in sync until SIGTERM or SIGINT. `load` reads the config again, on SIGHUP.
+///
+/// # Errors
+/// When the daemon cannot start, or cannot go on: see [`FatalError`].
+pub async fn run<P: Pairs, E: Display>(
+    config: Config,
+    load: impl Fn() -> Result<Config, E>,
+    pairs: P,
+) -> Result<(), FatalError> {
+    let _lock = Lock::take(&config.daemon.state_dir)?;
+    let logging = Logging::init(&config.log, &super::log_dir(&config))?;
+    tracing::info!(
+        "modsyncd {} starts, process {}",
+        env!("CARGO_PKG_VERSION"),
+        std::process::id()
+    );
+    let mut signals = Signals::catch()?;
+    let socket = config.daemon.socket.clone();
+    let listener = server::bind(&socket).await?;
+    let (handle, mut end) = launch(config, pairs, Machine).await?;
+
+    let (ended, mut over) = watch::channel(false);
+    let server = tokio::spawn(server::serve(listener, Arc::new(handle.clone()), async move {
+        let _ = over.wait_for(|over| *over).await; // a sender that is gone means the same
+    }));
+    let result = loop {
+        tokio::select! {
+            end = &mut end => break end.unwrap_or(Err(FatalError::Worker)),
+            _ = signals.terminate.recv() => handle.stop(),
+            _ = signals.interrupt.recv() => handle.stop(),
+            _ = signals.hang_up.recv() => reload(&handle, &logging, &load).await,
+        }
+    };
+    ended.send_replace(true);
+    let _ = server.await; // it ends by itself and has nothing to say
+    // The lock is still held, so the file is ours.
+    if let Err(cause) = std::fs::remove_file(&socket) {
+        tracing::debug!("cannot remove {}: {cause}", socket.display());
+    }
+    if let Err(error) = &result {
+        tracing::error!("{error}");
+    }
+    result
+}
+
+async fn reload<E: Display>(handle: &Handle, logging: &Logging, load: &impl Fn() -> Result<Config, E>) {
+    let config = load()
+        .map_err(|cause| cause.to_string())
+        .and_then(|config| logging.set_level(&config.log.level).map(|()| config));
+    handle.reload(config).await;
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn catch() -> Result<Self, FatalError> {
+        let catch = |kind| signal(kind).map_err(FatalError::Signals);
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hang_up: catch(SignalKind::hangup())?,
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! Integer ids that both sides hand out.
+
+use super::*;
+use crate::merge::Reason;
+
+fn merge_one(table: &Table, rows: &[[&str; 3]]) -> (Vec<Row>, Plan) {
+    let rules = TableRules::default();
+    let (mut outcome, plan) = converge(vec![input(table, &rules, rows)]);
+    (outcome.remove(0), plan)
+}
+
+fn rows(rows: &[&str]) -> Vec<Row> {
+    rows.iter().map(|cells| row(cells)).collect()
+}
+
+#[test]
+fn a_new_row_yields_its_id_to_the_servers() {
+    let queue = table("queue", "id# url* status");
+    let (outcome, plan) = merge_one(&queue, &[["", "5|a|pending", ""], ["", "", "5|b|pending"]]);
+    assert_eq!(outcome, rows(&["6|a|pending", "5|b|pending"]));
+    let plan = &plan.tables[0];
+    assert_eq!(plan.to_server, [RowOp::Insert(row("6|a|pending"))]);
+    let replace = RowOp::Replace {
+        before: row("5|a|pending"),
+        after: row("6|a|pending"),
+    };
+    assert_eq!(plan.to_local, [replace, RowOp::Insert(row("5|b|pending"))]);
+    assert_eq!(plan.conflicts, []);
+}
+
+#[test]
+fn the_servers_id_stands_for_a_row_that_both_inserted() {
+    let queue = table("queue", "id# url* status");
+    let (outcome, plan) = merge_one(
+        &queue,
+        &[["", "5|a|pending", "7|a|pending"], ["", "7|b|new", "5|b|new"]],
+    );
+    assert_eq!(outcome, rows(&["7|a|pending", "5|b|new"]));
+    assert_eq!(plan.tables[0].to_server, []);
+    assert!(
+        plan.tables[0]
+            .to_local
+            .iter()
+            .all(|op| matches!(op, RowOp::Replace { .. }))
+    );
+    assert_eq!(plan.tables[0].conflicts, []);
+}
+
+#[test]
+fn a_row_may_take_the_id_of_one_that_goes() {
+    let queue = table("queue", "id# url* status");
+    let (outcome, plan) = merge_one(&queue, &[["5|a|x", "", "5|a|x"], ["", "5|b|x", ""]]);
+    assert_eq!(outcome, rows(&["5|b|x"]));
+    assert_eq!(plan.tables[0].to_local, []);
+    assert_eq!(
+        plan.tables[0].to_server,
+        [RowOp::Delete(row("5|a|x")), RowOp::Insert(row("5|b|x"))]
+    );
+    // The server changed the row that the laptop deleted: it stays, with its id.
+    let (outcome, _) = merge_one(&queue, &[["5|a|x", "", "5|a|y"], ["", "5|b|x", ""]]);
+    assert_eq!(outcome, rows(&["5|a|y", "6|b|x"]));
+    // The server handed the id out again, and the laptop changed the row that had it.
+    let (outcome, _) = merge_one(&queue, &[["5|a|x", "5|a|y", ""], ["", "", "5|b|x"]]);
+    assert_eq!(outcome, rows(&["6|a|y", "5|b|x"]));
+}
+
+#[test]
+fn rows_known_by_their_id_alone_are_two_where_they_differ() {
+    let updates = table("updates", "id#* url what");
+    let (outcome, plan) = merge_one(
+        &updates,
+        &[["", "5|a|price", "5|b|price"], ["", "6|c|title", "6|c|title"]],
+    );
+    assert_eq!(outcome, rows(&["5|b|price", "6|c|title", "7|a|price"]));
+    let plan = &plan.tables[0];
+    let update = RowOp::Update {
+        before: row("5|a|price"),
+        after: row("5|b|price"),
+    };
+    assert_eq!(plan.to_local, [update, RowOp::Insert(row("7|a|price"))]);
+    assert_eq!(plan.to_server, [RowOp::Insert(row("7|a|price"))]);
+    assert_eq!(plan.conflicts, []);
+}
+
+#[test]
+fn rows_known_by_their_id_alone_are_one_where_a_unique_value_says_so() {
+    let queue = table("queue", "id#* url! status");
+    // Under one id, and under two; there the laptop's row takes the server's id.
+    let (outcome, _) = merge_one(&queue, &[["", "5|a|local", "5|a|server"]]);
+    assert_eq!(outcome, rows(&["5|a|local"]));
+    let (outcome, plan) = merge_one(&queue, &[["", "5|a|same", "5|b|x"], ["", "", "6|a|same"]]);
+    assert_eq!(outcome, rows(&["5|b|x", "6|a|same"]));
+    assert_eq!(plan.tables[0].to_server, []);
+    assert_eq!(plan.tables[0].conflicts, []);
+}
+
+#[test]
+fn a_lost_base_takes_similar_rows_for_one() {
+    let (table, rules) = (
+        table("updates", "id#* url>products.url what when who"),
+        TableRules::default(),
+    );
+    let merged = |first, local, server| {
+        let input = TableInput {
+            first,
+            ..input(&table, &rules, &[["", local, server]])
+        };
+        converge(vec![input]).0.remove(0).len()
+    };
+    assert_eq!(merged(true, "1|a|price|9|x", "1|a|price|9|y"), 1);
+    assert_eq!(merged(true, "1|a|price|9|x", "1|a|title|8|x"), 1, "half of the cells");
+    assert_eq!(merged(true, "1|a|price|9|x", "1|a|title|8|y"), 2, "less than half");
+    assert_eq!(merged(true, "1|a|price|9|x", "1|b|price|9|x"), 2, "another reference");
+    assert_eq!(
+        merged(false, "1|a|price|9|x", "1|a|price|9|y"),
+        2,
+        "with a base, both were inserted"
+    );
+}
+
+#[test]
+fn references_follow_from_table_to_table() {
+    let parents = table("parents", "id# name*");
+    let children = table("children", "id#* parent>parents.id what");
+    let toys = table("toys", "child*>children.id label*");
+    let rules = TableRules::default();
+    let (outcome, plan) = converge(vec![
+        input(&toys, &rules, &[["", "1|ball", ""]]),
+        input(&children, &rules, &[["", "1|5|x", "1|5|x"]]),
+        input(&parents, &rules, &[["", "5|local", ""], ["", "", "5|server"]]),
+    ]);
+    // The children look the same, but belong to two parents; so they are two, and the toy goes with the laptop's.
+    assert_eq!(outcome[2], rows(&["6|local", "5|server"]));
+    assert_eq!(outcome[1], rows(&["1|5|x", "2|6|x"]));
+    assert_eq!(outcome[0], rows(&["2|ball"]));
+    assert_eq!(
+        plan.tables[0].to_local,
+        [RowOp::Delete(row("1|ball")), RowOp::Insert(row("2|ball"))]
+    );
+}
+
+#[test]
+fn children_of_parents_that_swap_ids_stay_with_them() {
+    let parents = table("parents", "id# name*");
+    let children = table("children", "parent*>parents.id what*  note");
+    let rules = TableRules::default();
+    let (outcome, plan) = converge(vec![
+        input(&parents, &rules, &[["", "1|a", "2|a"], ["", "2|b", "1|b"]]),
+        input(
+            &children,
+            &rules,
+            &[["", "1|x|of a", "1|x|of b"], ["", "2|x|of b", "2|x|of a"]],
+        ),
+    ]);
+    assert_eq!(outcome[1], rows(&["1|x|of b", "2|x|of a"]));
+    assert_eq!(plan.tables[1].to_server, []);
+    assert_eq!(plan.tables[1].conflicts, []);
+}
+
+#[test]
+fn a_tree_in_one_table_follows_its_roots() {
+    let tree = table("tree", "id#* parent>tree.id name");
+    let (outcome, plan) = merge_one(
+        &tree,
+        &[
+            ["", "1|-|local", "1|-|server"],
+            ["", "2|1|leaf", "2|1|leaf"],
+            ["", "3|2|leaf", "3|2|leaf"],
+        ],
+    );
+    assert_eq!(
+        outcome,
+        rows(&[
+            "1|-|server",
+            "2|1|leaf",
+            "3|2|leaf",
+            "4|-|local",
+            "5|4|leaf",
+            "6|5|leaf"
+        ])
+    );
+    assert_eq!(plan.tables[0].conflicts, []);
+}
+
+#[test]
+fn an_unchanged_reference_stays() {
+    let parents = table("parents", "id# name*");
+    let children = table("children", "id#* parent>parents.id what");
+    let rules = TableRules::default();
+    let (outcome, _) = converge(vec![
+        input(&parents, &rules, &[["", "5|local", ""], ["", "", "5|server"]]),
+        input(&children, &rules, &[["1|5|x", "1|5|x", "1|5|y"]]),
+    ]);
+    assert_eq!(outcome[1], rows(&["1|5|y"]));
+}
+
+#[test]
+fn a_table_without_a_free_id_keeps_the_row_for_the_guards() {
+    let queue = table("queue", "id# url* status");
+    let rules = TableRules::default();
+    let input = TableInput {
+        next_id: None,
+        ..input(&queue, &rules, &[["", "5|a|x", ""], ["", "", "5|b|x"]])
+    };
+    let plan = merge(vec![input], &zones());
+    // The laptop's row yields to the server's and is kept in the record.
+    assert_eq!(plan.tables[0].conflicts.len(), 1);
+    assert_eq!(plan.tables[0].conflicts[0].reason, Reason::UniqueTaken);
+    assert_eq!(plan.tables[0].to_server, []);
+}

@@ -1,0 +1,193 @@
+//! Guarded writes, and the base's move that follows them.
+
+use super::answer::Fields;
+use super::statements::TableSql;
+use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, Sql, SqlError, SqlErrorKind, names, values};
+use crate::merge::Settled;
+use crate::model::{Key, RowOp};
+
+/// Writes for one side, and what goes with them in the same request.
+#[derive(Clone, Debug, Default)]
+pub struct Push<'a> {
+    /// By table, in the layout's order.
+    pub ops: Vec<Vec<&'a RowOp>>,
+    /// Whether what was written is read back before the transaction ends.
+    pub read_back: bool,
+    /// A file that takes a backup of the database before anything is written; it must not exist.
+    pub backup: Option<&'a str>,
+    /// The base's move after the writes.
+    pub advance: Option<Advance<'a>>,
+}
+
+/// How the base moves: to what this side reported as its changes, and on by the writes whose guards held.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance<'a> {
+    /// The generation that the base must have; another one ends the script.
+    pub from: &'a Generation,
+    /// The generation that it then has.
+    pub to: &'a Generation,
+    /// Keys, by table, whose reported changes the base does not take.
+    pub keep_out: &'a [Vec<Key>],
+}
+
+/// What came of a push.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// By table, the writes (indexes into [`Push::ops`]) whose guards did not hold: another program was there first.
+    pub refused: Vec<Vec<usize>>,
+}
+
+impl<S: Sql> Replica<S> {
+    /// Carries out guarded writes in one transaction, which goes out in one piece: one round trip.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails. Then either all writes whose guards held are there or none; where the
+    /// connection was lost nobody knows which, and the next comparison tells.
+    pub async fn push(&mut self, push: &Push<'_>) -> Result<Pushed, SqlError> {
+        let script = self.push_script(push);
+        let mut refused: Vec<Vec<usize>> = self.tables.iter().map(|_| Vec::new()).collect();
+        let counts: Vec<usize> = push.ops.iter().map(Vec::len).collect();
+        self.sql
+            .run(&script, &mut |row| {
+                let mut fields = Fields::new("write", row);
+                fields.expect("refused")?;
+                let table = fields.index(counts.len())?;
+                refused[table].push(fields.index(counts[table])?);
+                Ok(())
+            })
+            .await
+            .map_err(explain)?;
+        Ok(Pushed { refused })
+    }
+
+    fn push_script(&self, push: &Push<'_>) -> Script {
+        let statements = self.statements();
+        let touched: Vec<&TableSql<'_>> = statements
+            .iter()
+            .zip(&push.ops)
+            .filter(|(_, ops)| !ops.is_empty())
+            .map(|(sql, _)| sql)
+            .collect();
+        let mut script = Script::new();
+        if let Some(advance) = &push.advance {
+            script.step(self.assert_generation(advance.from));
+        }
+        for sql in &statements {
+            script.step(sql.clear());
+        }
+        for (sql, ops) in statements.iter().zip(&push.ops) {
+            for (seq, op) in ops.iter().enumerate() {
+                script.step(sql.stage(seq, op));
+            }
+        }
+        if let Some(backup) = push.backup {
+            script.step(format!(
+                "VACUUM main INTO {};",
+                super::literal(&crate::model::Value::text(backup))
+            ));
+        }
+        if !touched.is_empty() {
+            script.step(self.transaction(&statements, push));
+        }
+        for sql in &touched {
+            script.step(sql.refused());
+        }
+        if let Some(advance) = &push.advance {
+            script.step(self.advance_step(&statements, advance));
+        }
+        script
+    }
+
+    /// From the lock to the commit, in one step: it runs only once all of it has arrived.
+    fn transaction(&self, statements: &[TableSql<'_>], push: &Push<'_>) -> String {
+        let touched = || {
+            statements
+                .iter()
+                .zip(&self.tables)
+                .zip(&push.ops)
+                .filter(|(_, ops)| !ops.is_empty())
+        };
+        let mut sql = String::from("BEGIN;");
+        // Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a
+        // transaction over two files needs a super-journal.
+        if let Some(((_, table), _)) = touched().next() {
+            sql += &format!("DELETE FROM {} WHERE 0;", names::live(&table.name));
+        }
+        // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
+        let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
+        for trigger in triggers() {
+            sql += &format!("DROP TRIGGER main.{};", names::ident(&trigger.name));
+        }
+        touched().for_each(|((table, _), _)| sql += &table.guard());
+        touched().for_each(|((table, _), _)| sql += &table.guard_children(statements));
+        touched().for_each(|((table, _), _)| sql += &table.write());
+        if push.read_back {
+            touched().for_each(|((table, _), _)| sql += &table.read_back());
+        }
+        for trigger in triggers() {
+            sql += &trigger.sql;
+            // A comment at the text's end must not swallow the semicolon.
+            sql += if trigger.sql.contains("--") { "\n;" } else { ";" };
+        }
+        sql + "COMMIT;"
+    }
+
+    fn assert_generation(&self, generation: &Generation) -> String {
+        format!(
+            "INSERT INTO temp.modsync_assert SELECT 0 WHERE NOT EXISTS(SELECT 1 FROM base.meta WHERE format={FORMAT} AND lineage={} AND number={});",
+            super::literal(&crate::model::Value::text(generation.lineage.as_str())),
+            generation.number
+        )
+    }
+
+    fn advance_step(&self, statements: &[TableSql<'_>], advance: &Advance<'_>) -> String {
+        let mut sql = String::from("BEGIN;");
+        for (table, keys) in statements.iter().zip(advance.keep_out) {
+            for chunk in keys.chunks(KEYS_A_QUERY) {
+                sql += &table.keep_out(&values(chunk));
+            }
+        }
+        for table in statements {
+            sql += &table.advance_to_delta();
+            sql += &table.advance_by_patch();
+        }
+        sql + &self.set_generation(advance.to) + "COMMIT;"
+    }
+
+    /// Moves the base, row by row, to what the cycle settled: the laptop's way, where sending rows costs nothing.
+    ///
+    /// # Errors
+    /// When SQLite fails; then the base has not moved.
+    pub async fn settle(&mut self, rows: &[Vec<Settled>], from: &Generation, to: &Generation) -> Result<(), SqlError> {
+        let statements = self.statements();
+        let mut script = Script::new();
+        script.step(self.assert_generation(from));
+        let mut moves = String::from("BEGIN;");
+        for (table, settled) in statements.iter().zip(rows) {
+            script.step(table.clear());
+            for row in settled {
+                script.step(match &row.agreed {
+                    Some(agreed) => table.stage_settled(agreed),
+                    None => table.stage_absent(&row.key),
+                });
+            }
+            moves += &table.advance_by_patch();
+        }
+        script.step(moves + &self.set_generation(to) + "COMMIT;");
+        self.sql.run(&script, &mut |_| Ok(())).await
+    }
+}
+
+/// Our own assertions fail as constraints; say what they mean.
+fn explain(error: SqlError) -> SqlError {
+    if error.kind == SqlErrorKind::Constraint && error.message.contains("modsync_assert") {
+        let message = "write: the rows do not read back as they were written, or the base has moved meanwhile; \
+                       nothing was written"
+            .to_owned();
+        return SqlError {
+            kind: SqlErrorKind::Constraint,
+            message,
+        };
+    }
+    error
+}

@@ -1,0 +1,358 @@
+//! Reads a database's schema through SQL, so that both sides are read by the same text.
+
+use std::collections::BTreeMap;
+
+use super::sql::{Field, Script, SqlError, SqlErrorKind};
+use super::wire::encode_sql;
+use crate::model::{Affinity, Column, ForeignKey, Schema, Skipped, Table, Trigger, Value};
+
+/// Suffixes of the shadow tables that SQLite's own virtual tables keep (FTS3 to 5, R-Tree, Geopoly).
+const SHADOWS: [&str; 13] = [
+    "data", "idx", "content", "docsize", "config", "segments", "segdir", "stat", "node", "parent", "rowid", "vocab",
+    "instance",
+];
+
+/// The steps that read the schema.
+#[must_use]
+pub fn script() -> Script {
+    let ordinary = "m.type='table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND m.sql NOT LIKE 'CREATE VIRTUAL%'";
+    let select = |tag: &str, columns: &[&str], from: String| {
+        let fields: Vec<String> = columns.iter().map(|column| encode_sql(column)).collect();
+        format!("SELECT 't{tag}',{} FROM {from};", fields.join(","))
+    };
+    let mut script = Script::new();
+    script.step(select(
+        "database",
+        &["encoding", "schema_version"],
+        "pragma_encoding,pragma_schema_version".into(),
+    ));
+    script.step(select(
+        "object",
+        &["m.name", "m.type", "m.tbl_name", "m.sql"],
+        "main.sqlite_master m WHERE m.type IN ('table','view','trigger') ORDER BY m.name".into(),
+    ));
+    script.step(select(
+        "column",
+        &["m.name", "x.name", "x.type", "x.\"notnull\"", "x.pk", "x.hidden"],
+        format!("main.sqlite_master m JOIN pragma_table_xinfo(m.name,'main') x WHERE {ordinary} ORDER BY m.name,x.cid"),
+    ));
+    script.step(select(
+        "index",
+        &["m.name", "i.name", "i.origin", "i.partial", "k.name"],
+        format!(
+            "main.sqlite_master m JOIN pragma_index_list(m.name,'main') i JOIN pragma_index_xinfo(i.name,'main') k \
+             WHERE {ordinary} AND i.\"unique\" AND k.key ORDER BY m.name,i.name,k.seqno"
+        ),
+    ));
+    script.step(select(
+        "foreign",
+        &["m.name", "f.id", "f.\"table\"", "f.\"from\"", "f.\"to\""],
+        format!("main.sqlite_master m JOIN pragma_foreign_key_list(m.name,'main') f WHERE {ordinary} ORDER BY m.name,f.id,f.seq"),
+    ));
+    script
+}
+
+/// Collects the answer to [`script`].
+#[derive(Debug, Default)]
+pub struct Reader {
+    encoding: String,
+    version: i64,
+    objects: Vec<[String; 4]>,
+    columns: BTreeMap<String, Vec<RawColumn>>,
+    indexes: BTreeMap<String, BTreeMap<String, RawIndex>>,
+    foreign: BTreeMap<String, BTreeMap<i64, RawForeign>>,
+}
+
+#[derive(Debug)]
+struct RawColumn {
+    column: Column,
+    primary: i64,
+    generated: bool,
+}
+
+#[derive(Debug, Default)]
+struct RawIndex {
+    primary: bool,
+    usable: bool,
+    columns: Vec<String>,
+}
+
+#[derive(Debug)]
+struct RawForeign {
+    parent: String,
+    pairs: Vec<(String, Option<String>)>,
+}
+
+impl Reader {
+    /// Takes one answer row.
+    ///
+    /// # Errors
+    /// When the row is none of [`script`]'s.
+    pub fn take(&mut self, row: Vec<Field>) -> Result<(), SqlError> {
+        self.sort_in(row).ok_or_else(|| SqlError {
+            kind: SqlErrorKind::Protocol,
+            message: "read the schema: the engine answered a row that was not asked for".into(),
+        })
+    }
+
+    fn sort_in(&mut self, row: Vec<Field>) -> Option<()> {
+        let mut fields = row.into_iter().map(|field| match field {
+            Field::Value(value) => Some(value),
+            Field::Same => None,
+        });
+        let mut next = || fields.next().flatten();
+        let tag = text(next()?)?;
+        match tag.as_str() {
+            "database" => (self.encoding, self.version) = (text(next()?)?, next()?.as_integer()?),
+            "object" => self
+                .objects
+                .push([text(next()?)?, text(next()?)?, text(next()?)?, text(next()?)?]),
+            "column" => {
+                let (table, name, declared) = (text(next()?)?, text(next()?)?, text(next()?)?);
+                let (not_null, primary, hidden) = (next()?.as_integer()?, next()?.as_integer()?, next()?.as_integer()?);
+                let affinity = affinity(&declared);
+                self.columns.entry(table).or_default().push(RawColumn {
+                    column: Column {
+                        name,
+                        declared,
+                        affinity,
+                        not_null: not_null != 0,
+                    },
+                    primary,
+                    generated: hidden != 0,
+                });
+            }
+            "index" => {
+                let (table, name, origin) = (text(next()?)?, text(next()?)?, text(next()?)?);
+                let partial = next()?.as_integer()? != 0;
+                let column = next()?;
+                let index = self
+                    .indexes
+                    .entry(table)
+                    .or_default()
+                    .entry(name)
+                    .or_insert_with(|| RawIndex {
+                        primary: origin == "pk",
+                        usable: !partial,
+                        columns: Vec::new(),
+                    });
+                // An index on an expression has no column name: it is no key of ours.
+                match text(column) {
+                    Some(column) => index.columns.push(column),
+                    None => index.usable = false,
+                }
+            }
+            "foreign" => {
+                let (table, id, parent, from) = (text(next()?)?, next()?.as_integer()?, text(next()?)?, text(next()?)?);
+                let to = text(next()?);
+                let foreign = self.foreign.entry(table).or_default().entry(id);
+                foreign
+                    .or_insert_with(|| RawForeign {
+                        parent,
+                        pairs: Vec::new(),
+                    })
+                    .pairs
+                    .push((from, to));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// SQLite's counter of schema changes, when the schema was read.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The schema, once every row was taken. Keys are those of the schema alone: [`Layout`](super::Layout) puts
+    /// declared ones in their place.
+    ///
+    /// # Errors
+    /// When the database's text encoding is not UTF-8.
+    pub fn finish(self) -> Result<Schema, SqlError> {
+        if self.encoding != "UTF-8" {
+            return Err(SqlError {
+                kind: SqlErrorKind::Other,
+                message: format!(
+                    "read the schema: the database stores text as {}, modsync syncs UTF-8 databases only; \
+                     copy it into a new one with `sqlite3 OLD .dump | sqlite3 NEW`",
+                    self.encoding
+                ),
+            });
+        }
+        let virtuals: Vec<&str> = self
+            .objects
+            .iter()
+            .filter(|o| is_virtual(o))
+            .map(|o| o[0].as_str())
+            .collect();
+        let mut schema = Schema::default();
+        for object in self.objects.iter().filter(|object| !object[0].starts_with("sqlite_")) {
+            let skip = |reason: &str| Skipped {
+                name: object[0].clone(),
+                reason: reason.to_owned(),
+            };
+            match object[1].as_str() {
+                "view" => schema.skipped.push(skip("a view")),
+                "table" if is_virtual(object) => schema.skipped.push(skip("a virtual table")),
+                "table" if is_shadow(&object[0], &virtuals) => schema.skipped.push(skip("kept by a virtual table")),
+                "table" => match self.table(object) {
+                    Ok(table) => schema.tables.push(table),
+                    Err(reason) => schema.skipped.push(skip(&reason)),
+                },
+                _ => {}
+            }
+        }
+        Ok(schema)
+    }
+
+    fn table(&self, [name, _, _, sql]: &[String; 4]) -> Result<Table, String> {
+        let raw = self.columns.get(name).map(Vec::as_slice).unwrap_or_default();
+        let (options, strict) = (table_options(sql), table_options(sql).contains("STRICT"));
+        let stored: Vec<&RawColumn> = raw.iter().filter(|column| !column.generated).collect();
+        let mut columns: Vec<Column> = stored.iter().map(|raw| raw.column.clone()).collect();
+        for column in columns
+            .iter_mut()
+            .filter(|c| strict && c.declared.eq_ignore_ascii_case("ANY"))
+        {
+            column.affinity = Affinity::Blob;
+        }
+        let position = |name: &str| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+        let indexes = self
+            .indexes
+            .get(name)
+            .map(|map| map.values().collect::<Vec<_>>())
+            .unwrap_or_default();
+
+        let mut primary: Vec<(i64, usize)> = stored
+            .iter()
+            .enumerate()
+            .filter(|(_, raw)| raw.primary > 0)
+            .map(|(i, raw)| (raw.primary, i))
+            .collect();
+        primary.sort_unstable();
+        let primary: Vec<usize> = primary.into_iter().map(|(_, index)| index).collect();
+        // A primary key without an index of its own, in a rowid table, is the rowid by another name.
+        let alias = primary.len() == 1 && !options.contains("WITHOUT ROWID") && !indexes.iter().any(|i| i.primary);
+        let rowid = primary.first().copied().filter(|_| alias);
+
+        let mut unique: Vec<Vec<usize>> = indexes
+            .iter()
+            .filter(|index| index.usable)
+            .filter_map(|index| index.columns.iter().map(|column| position(column)).collect())
+            .collect();
+        if alias {
+            unique.push(primary.clone());
+        }
+        let natural = unique.iter().find(|set| {
+            !set.iter().any(|&index| Some(index) == rowid) && set.iter().all(|&index| columns[index].not_null)
+        });
+        let key = match (rowid, natural) {
+            (None, _) if !primary.is_empty() => primary,
+            (_, Some(natural)) => natural.clone(),
+            (Some(rowid), None) => vec![rowid],
+            (None, None) => return Err("no key: declare one with [[table]] key = […] in the config".to_owned()),
+        };
+        let foreign_keys = self.foreign.get(name).into_iter().flat_map(BTreeMap::values);
+        let foreign_keys = foreign_keys
+            .filter_map(|foreign| self.foreign_key(foreign, &position))
+            .collect();
+        let triggers = self
+            .objects
+            .iter()
+            .filter(|o| o[1] == "trigger" && o[2].eq_ignore_ascii_case(name));
+        let triggers = triggers
+            .map(|o| Trigger {
+                name: o[0].clone(),
+                sql: o[3].clone(),
+            })
+            .collect();
+        let autoincrement = alias && sql.to_ascii_uppercase().contains("AUTOINCREMENT") && self.has_sequence();
+        Ok(Table {
+            name: name.clone(),
+            columns,
+            key,
+            rowid,
+            autoincrement,
+            unique,
+            foreign_keys,
+            triggers,
+        })
+    }
+
+    fn has_sequence(&self) -> bool {
+        self.objects.iter().any(|object| object[0] == "sqlite_sequence")
+    }
+
+    /// A declaration without parent columns means the parent's primary key.
+    fn foreign_key(&self, raw: &RawForeign, position: &impl Fn(&str) -> Option<usize>) -> Option<ForeignKey> {
+        let columns = raw
+            .pairs
+            .iter()
+            .map(|(from, _)| position(from))
+            .collect::<Option<Vec<_>>>()?;
+        let named: Option<Vec<String>> = raw.pairs.iter().map(|(_, to)| to.clone()).collect();
+        let parent_columns = named.or_else(|| {
+            let parent = self
+                .columns
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(&raw.parent))?
+                .1;
+            let mut primary: Vec<_> = parent.iter().filter(|column| column.primary > 0).collect();
+            primary.sort_by_key(|column| column.primary);
+            Some(primary.into_iter().map(|raw| raw.column.name.clone()).collect())
+        })?;
+        Some(ForeignKey {
+            columns,
+            parent: raw.parent.clone(),
+            parent_columns,
+        })
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::Text(bytes) => String::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+fn is_virtual(object: &[String; 4]) -> bool {
+    object[1] == "table"
+        && object[3]
+            .get(..14)
+            .is_some_and(|start| start.eq_ignore_ascii_case("CREATE VIRTUAL"))
+}
+
+fn is_shadow(name: &str, virtuals: &[&str]) -> bool {
+    virtuals.iter().any(|parent| {
+        let rest = name.strip_prefix(parent).and_then(|rest| rest.strip_prefix('_'));
+        rest.is_some_and(|suffix| SHADOWS.contains(&suffix))
+    })
+}
+
+/// What stands behind the last parenthesis of a CREATE TABLE, upper case, single spaces.
+fn table_options(sql: &str) -> String {
+    let tail = sql.rsplit(')').next().unwrap_or_default();
+    tail.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .to_ascii_uppercase()
+}
+
+/// By the rules of <https://sqlite.org/datatype3.html> §3.1, in their order.
+fn affinity(declared: &str) -> Affinity {
+    let declared = declared.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    if has(&["INT"]) {
+        Affinity::Integer
+    } else if has(&["CHAR", "CLOB", "TEXT"]) {
+        Affinity::Text
+    } else if declared.is_empty() || has(&["BLOB"]) {
+        Affinity::Blob
+    } else if has(&["REAL", "FLOA", "DOUB"]) {
+        Affinity::Real
+    } else {
+        Affinity::Numeric
+    }
+}

@@ -1,0 +1,213 @@
+//! A laptop and a server on one machine: two databases, a real sshd between them, a configuration.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use modsync::config::{self, Config, LoadOptions};
+use modsync::control::types::{CycleSummary, SyncRequest};
+use modsync::cycle::{CycleError, Pair, Syncer as _, Trigger};
+use modsync::demo::data;
+use rusqlite::Connection;
+
+use super::sshd::Sshd;
+
+pub struct World {
+    pub sshd: Sshd,
+    folder: tempfile::TempDir,
+    /// What the config's `[remote] port` says: the sshd's, or a proxy's.
+    pub port: u16,
+    /// Lines for the config file, by section.
+    pub settings: BTreeMap<&'static str, String>,
+}
+
+impl World {
+    /// Both databases with the same sample products.
+    pub fn with_products(products: usize) -> Self {
+        let world = Self::empty();
+        data::create(&world.local(), products).unwrap();
+        std::fs::copy(world.local(), world.remote()).unwrap();
+        world
+    }
+
+    /// Both databases made by the same SQL.
+    pub fn with_schema(sql: &str) -> Self {
+        let world = Self::empty();
+        for path in [world.local(), world.remote()] {
+            Connection::open(path).unwrap().execute_batch(sql).unwrap();
+        }
+        world
+    }
+
+    /// Neither database.
+    pub fn empty() -> Self {
+        let sshd = Sshd::start();
+        let folder = tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap();
+        for name in ["laptop", "site", "home"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let port = sshd.port();
+        Self {
+            sshd,
+            folder,
+            port,
+            settings: BTreeMap::new(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn local(&self) -> PathBuf {
+        self.path("laptop/products.db")
+    }
+
+    pub fn remote(&self) -> PathBuf {
+        self.path("site/products.db")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    pub fn open_local(&self) -> Connection {
+        open(&self.local())
+    }
+
+    pub fn open_remote(&self) -> Connection {
+        open(&self.remote())
+    }
+
+    /// Writes the config file and gives its path.
+    pub fn config_file(&self) -> PathBuf {
+        let host = format!("[127.0.0.1]:{} {}", self.port, self.sshd.host_key("ed25519"));
+        let known_hosts = self.sshd.known_hosts(&format!("{host}\n"));
+        let set = |section: &str| self.settings.get(section).cloned().unwrap_or_default();
+        let database = if set("remote").contains("database =") {
+            String::new()
+        } else {
+            format!("database = \"{}\"\n", self.remote().display())
+        };
+        let text = format!(
+            "[local]\ndatabase = \"{}\"\n{}\n[remote]\nhost = \"127.0.0.1\"\nuser = \"{}\"\nport = {}\nidentity_file = \"{}\"\n\
+             known_hosts = \"{}\"\n{database}{}\n[sync]\n{}\n[safety]\n{}\n[backup]\n{}\n[daemon]\nstate_dir = \"{}\"\n\
+             socket = \"{}\"\n{}\n",
+            self.local().display(),
+            set("local"),
+            super::sshd::user(),
+            self.port,
+            self.sshd.user_key().display(),
+            known_hosts.display(),
+            set("remote"),
+            set("sync"),
+            set("safety"),
+            set("backup"),
+            self.state().display(),
+            self.socket().display(),
+            set("table"),
+        );
+        let path = self.path("config.toml");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.path("state/modsyncd.sock")
+    }
+
+    pub fn config(&self) -> Config {
+        let options = LoadOptions {
+            file: Some(self.config_file()),
+            ..LoadOptions::default()
+        };
+        config::load(&options).unwrap()
+    }
+
+    pub async fn pair(&self) -> Pair {
+        Pair::open(self.config()).await.unwrap()
+    }
+
+    /// Whether both databases hold the same rows in every ordinary table, value by value; says what differs.
+    pub fn assert_equal(&self) {
+        let (local, remote) = (dump(&self.open_local()), dump(&self.open_remote()));
+        for (table, rows) in &local {
+            let theirs = remote.get(table).unwrap();
+            let extra =
+                |a: &Vec<String>, b: &Vec<String>| a.iter().filter(|row| !b.contains(row)).cloned().collect::<Vec<_>>();
+            assert!(
+                rows == theirs,
+                "{table} differs:\nonly on the laptop: {:#?}\nonly on the server: {:#?}",
+                extra(rows, theirs),
+                extra(theirs, rows)
+            );
+        }
+    }
+
+    /// Runs the site's PHP.
+    pub fn php(&self, arguments: &[&str]) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/site/review.php");
+        run(Command::new("php").arg(script).arg(self.remote()).args(arguments))
+    }
+
+    /// Runs the laptop's Python workflow.
+    pub fn python(&self, arguments: &[&str]) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/workflow.py");
+        run(Command::new("python3").arg(script).arg(self.local()).args(arguments))
+    }
+}
+
+pub async fn sync(pair: &mut Pair) -> CycleSummary {
+    try_sync(pair, &SyncRequest::default()).await.unwrap()
+}
+
+pub async fn try_sync(pair: &mut Pair, request: &SyncRequest) -> Result<CycleSummary, CycleError> {
+    pair.sync(request, Trigger::SyncNow, &|_| ()).await
+}
+
+pub fn open(path: &Path) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
+    connection
+}
+
+/// Every row of every ordinary table, as SQL literals, sorted.
+pub fn dump(connection: &Connection) -> BTreeMap<String, Vec<String>> {
+    let names: Vec<String> = connection
+        .prepare("SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    names
+        .into_iter()
+        .map(|name| (name.clone(), rows(connection, &format!("SELECT * FROM \"{name}\""))))
+        .collect()
+}
+
+/// The rows of a query, each as SQL literals joined by commas, sorted.
+pub fn rows(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    let columns = statement.column_count();
+    let mut rows: Vec<String> = statement
+        .query_map([], |row| {
+            let cells = (0..columns).map(|index| format!("{:?}", row.get_ref(index).unwrap()));
+            Ok(cells.collect::<Vec<_>>().join(","))
+        })
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    rows.sort();
+    rows
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
