@@ -275,7 +275,11 @@ impl SystemUser {
 
 impl Drop for SystemUser {
     fn drop(&mut self) {
-        let _ = Command::new("userdel").arg(&self.name).stderr(Stdio::null()).status();
+        // A session of the user's may still be ending, hence the force.
+        let _ = Command::new("userdel")
+            .args(["-f", &self.name])
+            .stderr(Stdio::null())
+            .status();
     }
 }
 

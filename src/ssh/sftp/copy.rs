@@ -101,7 +101,7 @@ impl Sftp {
     /// server put it on its disk. `progress` is told the bytes that the server confirmed. Returns the length.
     ///
     /// # Errors
-    /// `Failed` if there is a file of that name. A file that was begun is removed again.
+    /// `Exists` if there is a file of that name. A file that was begun is removed again.
     pub async fn upload<R>(
         &self,
         from: R,
@@ -165,12 +165,12 @@ impl Sftp {
                 let length = read.map_err(|error| local("read what was to go to", path, &error))? as u64;
                 ended = length == 0;
                 if !ended {
+                    self.count_chunk(at, 0);
                     writes.push(self.write_chunk(path, handle, at, chunk));
                     at += length;
                 }
             }
             let Some(length) = writes.try_next().await? else { break };
-            self.count_chunk(done, 0);
             done += length;
             progress(done);
         }
