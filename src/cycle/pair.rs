@@ -98,6 +98,12 @@ impl Pair {
             total: None,
         });
         let local_missing = !self.config.local.database.exists();
+        if local_missing && self.has_synced() {
+            return Err(self.gone(&format!(
+                "the laptop's database {}",
+                self.config.local.database.display()
+            )));
+        }
         let (connection, session, hello) = self.open_session(local_missing, progress).await?;
         if local_missing && !self.config.local.database.exists() {
             first::fetch(&self.config, &connection, session, &hello, progress).await?;
@@ -146,9 +152,32 @@ impl Pair {
                 "check both paths in the config; one of the two databases must exist",
             ));
         }
+        if self.has_synced() {
+            return Err(self.gone(&format!("the server's database {}", hello.database)));
+        }
         first::send(&self.config, &connection, &hello, progress).await?;
         let (session, hello) = Session::open(&*connection, &options).await?;
         Ok((connection, session, hello))
+    }
+
+    fn base_file(&self) -> PathBuf {
+        self.config.daemon.state_dir.join("base.db")
+    }
+
+    /// Whether these two databases were both there before.
+    fn has_synced(&self) -> bool {
+        self.base_file().exists()
+    }
+
+    /// A database that was there and is not any more is no first sync: somebody should look.
+    fn gone(&self, which: &str) -> CycleError {
+        CycleError::attention(
+            format!("{which} was synced before and is gone; nothing was written"),
+            format!(
+                "put it back, or, if it is to be made anew from the other side, move {} away",
+                self.base_file().display()
+            ),
+        )
     }
 
     /// Opens the laptop's database if it is not open; its schema is read anew in any case.
@@ -159,7 +188,7 @@ impl Pair {
         }
         let path = &self.config.local.database;
         let sql = LocalSql::open(path, OpenMode::ReadWrite, BUSY).await.map_err(fail)?;
-        let sidecar = self.config.daemon.state_dir.join("base.db");
+        let sidecar = self.base_file();
         let (local, schema) = Replica::open(sql, Side::Local, &sidecar.to_string_lossy(), &inode(path))
             .await
             .map_err(fail)?;
@@ -168,6 +197,7 @@ impl Pair {
     }
 
     async fn lay_out(&mut self, local: &Schema, server: &Schema) -> Result<(), CycleError> {
+        self.must_have_kept_its_tables([local, server]).await?;
         let declared = &self.config.tables;
         self.layout = Layout::new(local, server, |table| config::rules_for(table, declared));
         let (ours, theirs) = (self.layout.local.clone(), self.layout.server.clone());
@@ -175,6 +205,39 @@ impl Pair {
         let (ours, theirs) = tokio::join!(local.prepare(ours), server.replica.prepare(theirs));
         ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
         theirs.map_err(|error| CycleError::of_sql(Side::Server, error))
+    }
+
+    /// A table that the base knows and one side lacks was dropped there, or the file is another one: a cycle that left
+    /// it out would look as if all were well.
+    async fn must_have_kept_its_tables(&mut self, schemas: [&Schema; 2]) -> Result<(), CycleError> {
+        let (local, _) = self.both()?;
+        let known = local
+            .base_tables()
+            .await
+            .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+        for name in known {
+            let [on_laptop, on_server] = schemas.map(|schema| schema.has(&name));
+            let side = match (on_laptop, on_server) {
+                (false, true) => Side::Local,
+                (true, false) => Side::Server,
+                _ => continue,
+            };
+            if self
+                .config
+                .tables
+                .iter()
+                .any(|table| !table.sync && table.name.eq_ignore_ascii_case(&name))
+            {
+                continue;
+            }
+            return Err(CycleError::attention(
+                format!("table \"{name}\" was synced before and is gone from the {side} database; nothing was written"),
+                format!(
+                    "put it back; or drop it on the other side too; or leave it out with [[table]] name = \"{name}\", sync = false"
+                ),
+            ));
+        }
+        Ok(())
     }
 
     /// Reads both schemas anew, after one of them changed.

@@ -12,7 +12,7 @@ use super::exchange::{Exchange, Limits, Stopped, touched_keys};
 use super::history::Journal;
 use super::pair::{Pair, random_name};
 use super::{CycleError, Progress, Trigger, report};
-use crate::control::types::{CycleSummary, Outcome, Phase, PhaseEvent, SyncRequest, TableMoves};
+use crate::control::types::{CycleSummary, ErrorCode, Outcome, Phase, PhaseEvent, SyncRequest, TableMoves};
 use crate::model::{Delta, Row, Side};
 use crate::replica::{Advance, Changes, Generation, Head, Push};
 use crate::ssh::Traffic;
@@ -149,8 +149,20 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
         done: None,
         total: None,
     });
+    let mut reopened = false;
     loop {
-        let (local, server) = changes(pair).await?;
+        let (local, server) = match changes(pair).await {
+            Ok(changes) => changes,
+            // A schema that changed under our statements makes them fail; sessions opened anew read it anew.
+            Err(error) if error.code == ErrorCode::Failed && !reopened => {
+                tracing::debug!(%error, "reading the changes failed: opening both sides anew");
+                reopened = true;
+                pair.close();
+                pair.connect(progress).await?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let (ours, theirs) = pair.both()?;
         if ours.schema_changed(&local.head) || theirs.replica.schema_changed(&server.head) {
             pair.lay_out_again().await?;

@@ -15,6 +15,16 @@ impl Schema {
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
     }
+
+    /// Whether there is a table or view of that name, synced or not.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.table(name).is_some()
+            || self
+                .skipped
+                .iter()
+                .any(|skipped| skipped.name.eq_ignore_ascii_case(name))
+    }
 }
 
 /// A table or view that is left out.

@@ -227,6 +227,27 @@ impl<S: Sql> Replica<S> {
         reader.finish()
     }
 
+    /// The names of the tables that the base has copies of: one round trip.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails.
+    pub async fn base_tables(&mut self) -> Result<Vec<String>, SqlError> {
+        let mut script = Script::new();
+        let name = encode_sql("name");
+        script.step(format!(
+            "SELECT {name} FROM base.sqlite_master WHERE type='table' AND name GLOB 't_*';"
+        ));
+        let mut names = Vec::new();
+        self.sql
+            .run(&script, &mut |row| {
+                let name = Fields::new("read the base", row).text()?;
+                names.extend(name.strip_prefix("t_").map(str::to_owned));
+                Ok(())
+            })
+            .await?;
+        Ok(names)
+    }
+
     /// The base's rows of these keys, by table: one round trip.
     ///
     /// # Errors
