@@ -275,6 +275,11 @@ impl Running {
     }
 }
 
+/// A request for a plain cycle.
+pub fn plain() -> SyncRequest {
+    SyncRequest::default()
+}
+
 /// Lets virtual time pass.
 pub async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;

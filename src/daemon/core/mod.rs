@@ -145,7 +145,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
                 report = self.worker.report() => self.take_report(report.ok_or(FatalError::Worker)?),
                 Some(command) = self.desk.commands.recv() => self.take_command(command).await?,
                 Some(()) = self.strikes.recv() => self.strike().await?,
-                Some(()) = self.hints.recv() => self.plan.hint(Instant::now()),
+                Some(()) = self.hints.recv(), if self.plan.heeds_hints() => self.plan.hint(Instant::now()),
                 () = tokio::time::sleep_until(until) => {}
             }
         }

@@ -3,6 +3,7 @@
 //! The loop tells the [`Plan`] what happened and asks [`Plan::decide`] what to do now. Every time goes in as an
 //! argument, so a test is a table of events and expected actions.
 
+mod causes;
 mod status;
 mod trouble;
 
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use crate::control::types::{CycleSummary, Outcome};
 use crate::cycle::{CycleError, Trigger};
 
+use causes::{Causes, Unsynced};
 pub(super) use trouble::{Source, Trouble};
 
 /// How often the local database is looked at without a hint. File events may be missing (macOS reports no writes to a
@@ -53,41 +55,6 @@ pub(super) enum Action {
     CountLocal,
     /// Nothing until then.
     Sleep(Instant),
-}
-
-/// Local changes that no cycle has taken up yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Unsynced {
-    first: Instant,
-    last: Instant,
-}
-
-/// What starts a cycle, taken off the plan while one runs and put back if it fails.
-#[derive(Clone, Copy, Debug, Default)]
-struct Causes {
-    /// Something else than a change, and since when.
-    wanted: Option<(Instant, Trigger)>,
-    local: Option<Unsynced>,
-    /// Since when the server is known to have changed.
-    server: Option<Instant>,
-}
-
-impl Causes {
-    /// Both, the older of each.
-    fn join(self, newer: Self) -> Self {
-        let local = match (self.local, newer.local) {
-            (Some(old), Some(new)) => Some(Unsynced {
-                first: old.first,
-                last: new.last,
-            }),
-            (old, new) => old.or(new),
-        };
-        Self {
-            wanted: self.wanted.or(newer.wanted),
-            local,
-            server: self.server.or(newer.server),
-        }
-    }
 }
 
 /// Which changes a cycle takes care of.

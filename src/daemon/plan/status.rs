@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Agreement, Plan, Trouble};
+use super::{Agreement, LOOK_LOCAL_LEAST, Plan, Trouble};
 use crate::control::types::{Pending, State};
 
 impl Plan {
@@ -57,5 +57,12 @@ impl Plan {
     /// When the server is tried again, while there is trouble.
     pub fn next_try(&self) -> Option<Instant> {
         self.trouble.as_ref().and_then(Trouble::retry_at)
+    }
+
+    /// Whether a file event would bring the next look forward. If not, nobody need listen: a busy database sends
+    /// thousands.
+    pub fn heeds_hints(&self) -> bool {
+        let least = self.looked_local.map(|looked| looked + LOOK_LOCAL_LEAST);
+        least.is_none_or(|least| self.look_local_at > least)
     }
 }

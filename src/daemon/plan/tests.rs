@@ -142,6 +142,16 @@ fn local_writes_wait_for_quiet(#[case] events: Vec<(f64, Happens)>, #[case] at: 
 }
 
 #[test]
+fn a_hint_that_was_heeded_makes_deaf_until_the_look() {
+    let (mut plan, zero) = plan_after(SETTINGS, settled(vec![]));
+    assert!(plan.heeds_hints());
+    plan.hint(zero);
+    assert!(!plan.heeds_hints());
+    plan.local_looked(zero + Duration::from_secs(1), Ok(false));
+    assert!(plan.heeds_hints());
+}
+
+#[test]
 fn without_watch_local_writes_start_nothing_but_are_known() {
     let settings = Settings {
         watch: false,
