@@ -54,7 +54,7 @@ impl Style {
     }
 
     /// Without colour, now, in UTC.
-    pub(super) fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self {
             color: false,
             now: Timestamp::now(),

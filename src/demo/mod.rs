@@ -56,8 +56,10 @@ pub fn run(keep: bool, out: &mut dyn Write) -> Result<(), DemoError> {
 async fn play(keep: bool, page: &mut Page<'_>) -> Result<(), DemoError> {
     let began = Instant::now();
     page.title("modsync: a day on the train")?;
-    page.text("This machine plays both sides: a laptop, and a web server that a phone speaks to.")?;
-    page.text("The SSH between them and the daemon that syncs them are real.")?;
+    page.text(
+        "This machine plays both sides: a laptop, and a web server that a phone speaks to. The SSH between them and the \
+         daemon that keeps them in sync are real.",
+    )?;
     let mut stage = Stage::set(keep).await?;
     let told = story::tell(&mut stage, page).await;
     if told.is_ok() {
@@ -71,27 +73,25 @@ async fn play(keep: bool, page: &mut Page<'_>) -> Result<(), DemoError> {
     told.and(stage.close())
 }
 
-/// What there is to see. Returns once the person has seen it.
+/// What there is to see. On a terminal it returns once the person has seen it.
 async fn look_around(places: &Places, page: &mut Page<'_>) -> Result<(), DemoError> {
     let stay = io::stdin().is_terminal() && io::stdout().is_terminal();
     page.text("")?;
-    page.text(&format!("All of it is in {}", places.root().display()))?;
+    page.text("The folder stays:")?;
     page.raw(&command("sqlite3", &[&places.laptop_database()]))?;
     page.raw(&command("sqlite3", &[&places.site_database()]))?;
+    page.raw(&command("ls", &[&places.logs()]))?;
     if !stay {
         return Ok(());
     }
+    page.text("")?;
     page.text("Everything still runs. In another window, write to either database, and ask the daemon:")?;
-    let client = places.client();
-    let client = client.as_deref().unwrap_or(Path::new("modsyncctl"));
-    for verb in ["status --watch", "verify", "logs -f"] {
-        let ask = command(
-            &client.display().to_string(),
-            &[Path::new("--socket"), &places.socket()],
-        );
-        page.raw(&format!("{ask} {verb}"))?;
+    let (client, socket) = (places.client(), places.socket());
+    for verb in ["status", "verify", "logs"] {
+        page.raw(&command(&client, &[Path::new("--socket"), &socket, Path::new(verb)]))?;
     }
-    page.text("Enter ends the daemon and the server; the folder stays.")?;
+    page.text("")?;
+    page.text("Press Enter to end the daemon and the server.")?;
     let mut key = [0; 1];
     tokio::io::stdin().read(&mut key).await?;
     Ok(())

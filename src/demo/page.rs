@@ -49,6 +49,13 @@ impl<'a> Page<'a> {
         self.title(&heading)
     }
 
+    /// A word on the table above, and a blank line.
+    pub fn note(&mut self, text: &str) -> io::Result<()> {
+        let note = self.style.paint(Tone::Dim, &format!("  {text}"));
+        writeln!(self.out, "{note}\n")?;
+        self.out.flush()
+    }
+
     /// What somebody did or says.
     pub fn line(&mut self, who: &str, text: &str) -> io::Result<()> {
         self.labelled(Tone::Dim, who, text)
@@ -96,7 +103,7 @@ impl<'a> Page<'a> {
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
-    for word in text.split(' ') {
+    for word in text.split_whitespace() {
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
             lines.push(std::mem::take(&mut line));
         }
@@ -118,17 +125,14 @@ mod tests {
         let mut out = Vec::new();
         let mut page = Page::new(&mut out, Style::plain());
         page.chapter("Home").unwrap();
-        page.line("phone", &"word ".repeat(20)).unwrap();
+        page.line("phone", &["word"; 20].join(" ")).unwrap();
         page.check("all is well", &[]).unwrap();
         page.check("all is well", &["one row is gone".to_owned()]).unwrap();
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[..2], ["", "1. Home"]);
-        assert_eq!(
-            lines[2],
-            format!("  phone     {}", "word ".repeat(13) + "word").trim_end()
-        );
-        assert_eq!(lines[3].trim_end(), format!("            {}", ["word"; 6].join(" ")));
+        assert_eq!(lines[2], format!("  phone     {}", ["word"; 13].join(" ")));
+        assert_eq!(lines[3], format!("            {}", ["word"; 7].join(" ")));
         assert_eq!(lines[4], "  ok        all is well");
         assert_eq!(lines[5..], ["  FAILED    all is well", "            one row is gone"]);
         assert!(lines.iter().all(|line| line.chars().count() <= WIDTH));

@@ -107,11 +107,6 @@ impl Stage {
 }
 
 impl Places {
-    /// The folder of it all.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The laptop's database.
     pub fn laptop_database(&self) -> PathBuf {
         self.laptop().join("products.db")
@@ -127,10 +122,18 @@ impl Places {
         self.laptop().join("modsyncd.sock")
     }
 
-    /// The client, if it lies beside this program.
-    pub fn client(&self) -> Option<PathBuf> {
+    /// The folder of the daemon's logs.
+    pub fn logs(&self) -> PathBuf {
+        self.laptop().join("state/logs")
+    }
+
+    /// How to call the client: with its path where it lies beside this program, as after `cargo build`.
+    pub fn client(&self) -> String {
         let path = self.program.with_file_name("modsyncctl");
-        path.is_file().then_some(path)
+        match path.is_file() {
+            true => path.display().to_string(),
+            false => "modsyncctl".to_owned(),
+        }
     }
 
     fn laptop(&self) -> PathBuf {

@@ -71,7 +71,7 @@ async fn at_home(stage: &mut Stage, page: &mut Page<'_>) -> Result<Contents, Dem
     let engine = status.engine.unwrap_or_default();
     page.line(
         "engine",
-        &format!("{engine}, found on the server; nothing was installed there"),
+        &format!("{engine}, run over SSH; on a real server sqlite3, python3 or php will do"),
     )?;
     let equal = tally::equal(stage.sides()).map_err(reading)?;
     if !equal.holds() {
@@ -149,7 +149,7 @@ async fn the_line_comes_back(stage: &mut Stage, page: &mut Page<'_>, train: &Tra
     let (laptop_id, site_id) = (told(laptop_id)?, told(site_id)?);
     page.line(
         "ids",
-        &format!("the server's entry keeps {site_id}, the laptop's, which nobody had seen, is now {laptop_id}"),
+        &format!("the server's entry keeps {site_id}; the laptop's, which nobody had seen, is now {laptop_id}"),
     )?;
     page.result(&format!(
         "{} after the server's return both sides are alike again",
@@ -212,8 +212,7 @@ fn what_became_of_it(
         site: &Contents::read(&stage.site.conn).map_err(reading)?,
     };
     page.table(HEAD, &ledger.lines())?;
-    page.text("  + new rows, ~ changed rows")?;
-    page.text("")?;
+    page.note("+ new rows, ~ changed rows. The entry with the new id counts as moved, too.")?;
     let checks = || {
         Ok([
             tally::on_both(

@@ -98,3 +98,65 @@ fn or_dash(rows: u64) -> String {
         rows => rows.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::control::types::TableMoves;
+
+    #[test]
+    fn a_row_for_each_table_within_80_columns() {
+        let contents = |rows: u32| {
+            let conn = Connection::open_in_memory().unwrap();
+            conn.execute_batch("CREATE TABLE retailer_url_patterns(id INTEGER PRIMARY KEY); CREATE TABLE empty(id)")
+                .unwrap();
+            for _ in 0..rows {
+                conn.execute("INSERT INTO retailer_url_patterns DEFAULT VALUES", [])
+                    .unwrap();
+            }
+            Contents::read(&conn).unwrap()
+        };
+        let wrote = |new, changed, deleted| {
+            BTreeMap::from([("retailer_url_patterns".to_owned(), Written { new, changed, deleted })])
+        };
+        let cycle = |pulled, pushed| CycleSummary {
+            tables: vec![TableMoves {
+                table: "retailer_url_patterns".to_owned(),
+                pulled,
+                pushed,
+                ..TableMoves::default()
+            }],
+            ..CycleSummary::default()
+        };
+        let lines = Ledger {
+            before: &contents(200),
+            laptop_wrote: wrote(9, 0, 0),
+            site_wrote: wrote(1, 7, 2),
+            cycles: vec![cycle(8, 9), cycle(2, 0)],
+            laptop: &contents(210),
+            site: &contents(209),
+        }
+        .lines();
+        assert!(lines.iter().all(|line| line.chars().count() <= 78), "{lines:#?}");
+        assert_eq!(lines.len(), HEAD + 2);
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&lines[HEAD]), ["empty", "0", "–", "–", "–", "–", "0", "0"]);
+        assert_eq!(
+            words(&lines[HEAD + 1]),
+            [
+                "retailer_url_patterns",
+                "200",
+                "+9",
+                "+1",
+                "~7",
+                "-2",
+                "10",
+                "9",
+                "210",
+                "209"
+            ]
+        );
+    }
+}

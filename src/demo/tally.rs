@@ -272,3 +272,146 @@ fn rows(conn: &Connection, table: &str) -> rusqlite::Result<BTreeMap<String, Vec
 fn values(row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
     (0..row.as_ref().column_count()).map(|index| row.get(index)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::demo::data;
+
+    /// Two sides at the end of a good day, and what was written on it.
+    struct Day {
+        laptop: Connection,
+        site: Connection,
+        before: Contents,
+        review: Witness,
+        product: Witness,
+        twins: [Witness; 2],
+        _folder: tempfile::TempDir,
+    }
+
+    impl Day {
+        fn over() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = |name: &str| folder.path().join(name);
+            let open = |name: &str| Connection::open(path(name)).unwrap();
+            for name in ["site.db", "train.db"] {
+                data::create(&path(name), 24).unwrap();
+            }
+            let (mut site, mut train) = (open("site.db"), open("train.db"));
+            let before = Contents::read(&site).unwrap();
+            let review = data::phone_reviews(&mut site, 1).unwrap();
+            let product = data::laptop_adds(&mut train, 1).unwrap();
+            let id = data::same_id_on_both(&mut train, &mut site).unwrap();
+            let review = Witness::of(&site, REVIEW, &review[0]).unwrap();
+            let product = Witness::of(&train, PRODUCT, &product[0]).unwrap();
+            let twins = [&train, &site].map(|conn| Witness::of_entry(conn, id).unwrap());
+            // What a sync has to come to: the site's entry keeps the id.
+            site.execute("ATTACH ?1 AS train", [path("train.db").to_str().unwrap()])
+                .unwrap();
+            site.execute_batch(
+                "INSERT INTO products SELECT * FROM train.products WHERE url NOT IN (SELECT url FROM main.products);
+                 CREATE TEMP TABLE came AS SELECT * FROM train.assessment_queue AS q WHERE NOT EXISTS (SELECT 1 FROM
+                     main.assessment_queue AS m WHERE (m.product_url, m.review_type) = (q.product_url, q.review_type));
+                 UPDATE came SET id = id + 100;
+                 INSERT INTO assessment_queue SELECT * FROM came;
+                 DETACH train;",
+            )
+            .unwrap();
+            std::fs::copy(path("site.db"), path("laptop.db")).unwrap();
+            Self {
+                laptop: open("laptop.db"),
+                site,
+                before,
+                review,
+                product,
+                twins,
+                _folder: folder,
+            }
+        }
+
+        /// The claims that do not hold, by a word for each.
+        fn failures(&self) -> Vec<&'static str> {
+            let sides: Sides<'_> = [("laptop", &self.laptop), ("server", &self.site)];
+            let checks = [
+                ("review", on_both("", std::slice::from_ref(&self.review), sides)),
+                ("product", on_both("", std::slice::from_ref(&self.product), sides)),
+                ("twins", told_apart("", &self.twins, sides)),
+                ("gone", none_gone(&self.before, sides)),
+                ("equal", equal(sides)),
+                ("sound", sound(sides)),
+            ];
+            let failed = checks.into_iter().filter(|(_, check)| !check.as_ref().unwrap().holds());
+            failed.map(|(name, _)| name).collect()
+        }
+    }
+
+    #[test]
+    fn a_good_day_holds() {
+        assert_eq!(Day::over().failures(), [""; 0]);
+    }
+
+    #[rstest]
+    #[case::a_review_that_was_overwritten(
+        "UPDATE products SET assessed_at = NULL WHERE assessed_at >= '2025-09-02'",
+        &["review", "equal"]
+    )]
+    #[case::a_decision_that_is_gone_from_the_queue(
+        "UPDATE assessment_queue SET review_decision = NULL WHERE reviewer_notes = 'seen on the phone'",
+        &["review", "equal"]
+    )]
+    #[case::a_new_product_that_did_not_arrive(
+        "DELETE FROM assessment_queue WHERE source_workflow = 'catalog_monitor' AND added_at >= '2025-09-02';
+         DELETE FROM products WHERE url NOT IN (SELECT product_url FROM assessment_queue) AND first_seen >= '2025-09-02'",
+        &["product", "equal"]
+    )]
+    #[case::an_entry_that_took_the_place_of_another(
+        "DELETE FROM assessment_queue WHERE source_workflow = 'web_assessment'",
+        &["twins", "equal"]
+    )]
+    #[case::an_entry_with_another_id(
+        "UPDATE assessment_queue SET id = id + 500 WHERE source_workflow = 'web_assessment'",
+        &["twins", "equal"]
+    )]
+    #[case::an_old_row_that_is_gone("DELETE FROM retailer_url_patterns WHERE retailer = 'nordlys'", &["gone", "equal"])]
+    #[case::a_value_of_another_type(
+        "UPDATE catalog_products SET review_status = CAST(review_status AS BLOB) WHERE id = 1",
+        &["equal"]
+    )]
+    #[case::an_empty_table("DELETE FROM product_update_queue", &["gone", "equal"])]
+    #[case::a_dangling_reference(
+        "PRAGMA foreign_keys = OFF; UPDATE product_update_queue SET product_url = 'nowhere' WHERE id = 1",
+        &["equal", "sound"]
+    )]
+    #[case::another_table("CREATE TABLE more (id INTEGER PRIMARY KEY)", &["equal"])]
+    fn damage_to_one_side_is_seen(#[case] damage: &str, #[case] expected: &[&str]) {
+        for side in ["laptop", "server"] {
+            let day = Day::over();
+            let conn = if side == "laptop" { &day.laptop } else { &day.site };
+            conn.execute_batch(damage).unwrap();
+            assert_eq!(day.failures(), expected, "on the {side}");
+        }
+    }
+
+    #[test]
+    fn a_witness_that_saw_nothing_never_holds() {
+        let day = Day::over();
+        let nobody = Witness::of(&day.site, REVIEW, "https://nowhere.example/").unwrap();
+        assert!(!nobody.holds(&day.site).unwrap());
+    }
+
+    #[test]
+    fn two_entries_under_one_id_are_not_told_apart() {
+        let day = Day::over();
+        let twins = [day.twins[0].clone(), day.twins[0].clone()];
+        let sides: Sides<'_> = [("laptop", &day.laptop), ("server", &day.site)];
+        assert!(!told_apart("", &twins, sides).unwrap().holds());
+    }
+
+    #[test]
+    fn many_problems_are_cut_short() {
+        let problems = (0..10).map(|number| number.to_string()).collect();
+        assert_eq!(check("", problems).problems, ["0", "1", "2", "and 7 more"]);
+    }
+}
