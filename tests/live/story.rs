@@ -30,7 +30,9 @@ pub fn until_equal(world: &World) {
 #[test]
 fn after_the_train_both_sides_hold_everything_though_nobody_asked() {
     let mut world = World::with_products(40);
-    world.settings.insert("sync", "poll = \"500ms\"\ndebounce = \"200ms\"".to_owned());
+    world
+        .settings
+        .insert("sync", "poll = \"500ms\"\ndebounce = \"200ms\"".to_owned());
     let daemon = Daemon::start(&world);
     daemon.until_in_sync();
 
@@ -103,7 +105,10 @@ async fn a_review_and_a_laptops_write_arrive_within_their_bounds() {
         rows(&site, "SELECT 1 FROM products WHERE url LIKE '%/workflow-WF%'").pop()
     });
     let product = committed.elapsed();
-    println!("a review took {review:?} (poll {POLL:?}, round trip {:?}), a product {product:?} (debounce {DEBOUNCE:?})", DELAY * 2);
+    println!(
+        "a review took {review:?} (poll {POLL:?}, round trip {:?}), a product {product:?} (debounce {DEBOUNCE:?})",
+        DELAY * 2
+    );
     assert!(review < POLL + DELAY * 4 + SLACK, "a review took {review:?}");
     assert!(product < DEBOUNCE + DELAY * 6 + SLACK, "a product took {product:?}");
 }
