@@ -12,7 +12,7 @@ use crate::control::types::{Phase, PhaseEvent};
 use crate::merge::Zones;
 use crate::model::{Schema, Side, to_hex};
 use crate::replica::sqlite::OpenMode;
-use crate::replica::{Head, LocalSql, Replica, SqlError};
+use crate::replica::{self, Head, LocalSql, Replica, SqlError};
 use crate::ssh::{
     ConnectOptions, Connection, DatabaseState, Hello, Session, SessionError, SessionOptions, Traffic, Transport as _,
 };
@@ -164,9 +164,9 @@ impl Pair {
         self.config.daemon.state_dir.join("base.db")
     }
 
-    /// Whether these two databases were both there before.
+    /// Whether the two databases have agreed on anything before.
     fn has_synced(&self) -> bool {
-        self.base_file().exists()
+        replica::generation_of(&self.base_file()).is_some_and(|number| number > 0)
     }
 
     /// A database that was there and is not any more is no first sync: somebody should look.
@@ -196,10 +196,29 @@ impl Pair {
         Ok(schema)
     }
 
+    /// The laptop's replica, opened without the server if need be: then with all its tables, until the server's schema
+    /// says which of them are synced.
+    pub(super) async fn local_alone(&mut self) -> Result<&mut Replica<LocalSql>, CycleError> {
+        if self.local.is_none() {
+            let schema = self.open_local().await?;
+            self.layout = self.layout_of(&schema, &schema);
+            let tables = self.layout.local.clone();
+            let local = self.local.as_mut().ok_or_else(closed_meanwhile)?;
+            local
+                .prepare(tables)
+                .await
+                .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+        }
+        self.local.as_mut().ok_or_else(closed_meanwhile)
+    }
+
+    fn layout_of(&self, local: &Schema, server: &Schema) -> Layout {
+        Layout::new(local, server, |table| config::rules_for(table, &self.config.tables))
+    }
+
     async fn lay_out(&mut self, local: &Schema, server: &Schema) -> Result<(), CycleError> {
         self.must_have_kept_its_tables([local, server]).await?;
-        let declared = &self.config.tables;
-        self.layout = Layout::new(local, server, |table| config::rules_for(table, declared));
+        self.layout = self.layout_of(local, server);
         let (ours, theirs) = (self.layout.local.clone(), self.layout.server.clone());
         let (local, server) = self.both()?;
         let (ours, theirs) = tokio::join!(local.prepare(ours), server.replica.prepare(theirs));
@@ -256,9 +275,7 @@ impl Pair {
     pub(super) fn both(&mut self) -> Result<(&mut Replica<LocalSql>, &mut Server), CycleError> {
         match (&mut self.local, &mut self.server) {
             (Some(local), Some(server)) => Ok((local, server)),
-            _ => Err(CycleError::failed(
-                "use the databases: the connection was closed meanwhile",
-            )),
+            _ => Err(closed_meanwhile()),
         }
     }
 
@@ -270,11 +287,18 @@ impl Pair {
         }
     }
 
-    /// After an error no one knows what state a session is in: both are opened anew.
+    /// After an error no one knows what state the server's session is in; the laptop's tells by itself whether it can go
+    /// on. What cannot is opened anew.
     pub(super) fn close(&mut self) {
         self.server = None;
-        self.local = None;
+        if self.local.as_ref().is_some_and(|local| !local.is_open()) {
+            self.local = None;
+        }
     }
+}
+
+fn closed_meanwhile() -> CycleError {
+    CycleError::failed("use the databases: the connection was closed meanwhile")
 }
 
 async fn dial(config: &Config) -> Result<Connection, CycleError> {

@@ -64,6 +64,10 @@ async fn one_round(
     let mut exchange = match seen.exchange {
         Ok(exchange) => exchange,
         Err(Stopped(held)) => {
+            if !request.dry_run {
+                // Only another change makes it worth another try.
+                pair.acknowledge(&seen.heads);
+            }
             let stopped = CycleSummary {
                 outcome: Outcome::Stopped,
                 reason: Some(held.to_string()),

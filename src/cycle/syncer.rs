@@ -1,6 +1,6 @@
-//! What the daemon asks of the pair, answered. After an error both sessions are closed: nobody knows their state.
+//! What the daemon asks of the pair, answered. After an error a session whose state nobody knows is closed.
 
-use super::{CycleError, Pair, Progress, Syncer, Trigger, run};
+use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
 use crate::control::types::{CheckReport, CycleSummary, DiffReport, SideCounts, SyncRequest, VerifyReport};
 use crate::model::Side;
 
@@ -13,13 +13,18 @@ impl Pair {
     }
 
     async fn look_at_local(&mut self) -> Result<bool, CycleError> {
-        let Some(local) = &mut self.local else { return Ok(true) };
-        let look = local
+        // A cycle brings it from the server, or says what is wrong.
+        if self.local.is_none() && !self.config.local.database.exists() {
+            return Ok(true);
+        }
+        let look = self
+            .local_alone()
+            .await?
             .look()
             .await
             .map_err(|error| CycleError::of_sql(Side::Local, error))?;
         if look.moved {
-            self.close();
+            self.local = None;
         }
         Ok(look.changed || look.moved)
     }
@@ -33,19 +38,21 @@ impl Pair {
             .await
             .map_err(|error| CycleError::of_sql(Side::Server, error))?;
         if look.moved {
-            self.close();
+            self.server = None;
         }
         Ok(look.changed || look.moved)
     }
 
-    async fn count_one(&mut self, side: Side) -> Result<SideCounts, CycleError> {
+    async fn count_at_home(&mut self) -> Result<SideCounts, CycleError> {
+        let counts = self.local_alone().await?.counts().await;
+        counts.map_err(|error| CycleError::of_sql(Side::Local, error))
+    }
+
+    async fn count_at_server(&mut self) -> Result<SideCounts, CycleError> {
         self.connect(&|_| ()).await?;
-        let (local, server) = self.both()?;
-        let counts = match side {
-            Side::Local => local.counts().await,
-            Side::Server => server.replica.counts().await,
-        };
-        counts.map_err(|error| CycleError::of_sql(side, error))
+        let (_, server) = self.both()?;
+        let counts = server.replica.counts().await;
+        counts.map_err(|error| CycleError::of_sql(Side::Server, error))
     }
 }
 
@@ -86,13 +93,20 @@ impl Syncer for Pair {
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {
-        let counted = self.count_one(Side::Local).await;
+        let counted = self.count_at_home().await;
         self.or_close(counted)
     }
 
     async fn count_server(&mut self) -> Result<SideCounts, CycleError> {
-        let counted = self.count_one(Side::Server).await;
+        let counted = self.count_at_server().await;
         self.or_close(counted)
+    }
+
+    async fn standing(&mut self) -> Result<Standing, CycleError> {
+        Ok(Standing {
+            left_out: self.layout.left_out.clone(),
+            conflicts: self.history.unseen_conflicts().await?,
+        })
     }
 
     fn disconnect(&mut self) {

@@ -64,6 +64,12 @@ impl LocalSql {
             thread: Some(thread),
         })
     }
+
+    /// Whether it can be used: not after an error, nor after a run that was cut off.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.jobs.is_some()
+    }
 }
 
 impl Sql for LocalSql {

@@ -21,6 +21,10 @@ pub use proof::TableDigest;
 pub use push::{Advance, Push, Pushed};
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
 
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
 use answer::Fields;
 use statements::TableSql;
 use wire::{encode_sql, literal};
@@ -67,7 +71,7 @@ pub struct Changes {
 /// What a look saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// Another connection committed since the changes were last asked for.
+    /// Another connection committed since the last look, or since the last cycle if that was later.
     pub changed: bool,
     /// The path names another file than the one that is open: the session must be opened anew.
     pub moved: bool,
@@ -83,7 +87,7 @@ pub struct Replica<S> {
     tables: Vec<Table>,
     /// SQLite's counter of schema changes, when the schema was read.
     schema_version: i64,
-    /// The other connections' commits that a cycle has dealt with.
+    /// The other connections' commits that a look has told of or a cycle has dealt with.
     seen: Option<i64>,
 }
 
@@ -181,7 +185,8 @@ impl<S: Sql> Replica<S> {
         &self.file
     }
 
-    /// Asks whether anything changed since a cycle last dealt with it: one round trip of some hundred bytes.
+    /// Asks whether anything changed since the last look or cycle: one round trip of some hundred bytes. Each change is
+    /// told once, so that a look tells a database that is being written from one that has come to rest.
     ///
     /// # Errors
     /// When the session or SQLite fails.
@@ -197,7 +202,7 @@ impl<S: Sql> Replica<S> {
             })
             .await?;
         let (data_version, moved) = look.ok_or_else(|| answer::missing("look"))?;
-        let changed = self.seen != Some(data_version);
+        let changed = self.seen.replace(data_version) != Some(data_version);
         Ok(Look { changed, moved })
     }
 
@@ -314,6 +319,23 @@ impl<S: Sql> Replica<S> {
             literal(&Value::text(self.file.as_str())),
         )
     }
+}
+
+impl Replica<LocalSql> {
+    /// Whether the session can be used: not after an error, nor after a run that was cut off.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.sql.is_open()
+    }
+}
+
+/// The number of the generation that a base's file has, without a session; `None` when the file holds none.
+#[must_use]
+pub fn generation_of(base: &Path) -> Option<i64> {
+    let connection = Connection::open_with_flags(base, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    connection
+        .query_row("SELECT number FROM meta WHERE format=?1", [FORMAT], |row| row.get(0))
+        .ok()
 }
 
 /// `VALUES (…),(…)` of keys; a query without rows when there are none.

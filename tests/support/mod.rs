@@ -1,6 +1,7 @@
 //! What the integration tests share. Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub mod daemon;
 pub mod local_transport;
 pub mod proxy;
 pub mod sshd;

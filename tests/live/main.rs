@@ -1,0 +1,8 @@
+//! The built programs against a real sshd, with real PHP on the server's side and Python on the laptop's.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod load;
+mod story;

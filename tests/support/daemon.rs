@@ -1,0 +1,201 @@
+//! The built `modsyncd`, run as a service manager would, and the built `modsyncctl` that asks it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+use super::world::World;
+
+/// How long something may take that takes seconds at most on a machine with nothing else to do.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// A running daemon. Killed when dropped.
+pub struct Daemon {
+    config: PathBuf,
+    socket: PathBuf,
+    home: PathBuf,
+    errors: PathBuf,
+    child: Child,
+}
+
+/// What a command answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Daemon {
+    /// Starts the daemon with the world's config and waits until its socket answers.
+    pub fn start(world: &World) -> Self {
+        let daemon = Self::launch(world);
+        daemon.until_it_answers();
+        daemon
+    }
+
+    /// Starts the daemon and does not wait.
+    pub fn launch(world: &World) -> Self {
+        let (config, home, errors) = (world.config_file(), world.path("home"), world.path("modsyncd.err"));
+        Self {
+            child: run(&config, &home, &errors),
+            socket: world.socket(),
+            config,
+            home,
+            errors,
+        }
+    }
+
+    /// Starts it again, after it ended.
+    pub fn again(&mut self) {
+        self.child = run(&self.config, &self.home, &self.errors);
+        self.until_it_answers();
+    }
+
+    fn until_it_answers(&self) {
+        until("the daemon's socket answers", || {
+            (self.ctl(&["status"]).code != 3).then_some(())
+        });
+    }
+
+    /// Runs `modsyncctl` with these arguments.
+    pub fn ctl(&self, arguments: &[&str]) -> Answer {
+        let output = Command::new(env!("CARGO_BIN_EXE_modsyncctl"))
+            .args(arguments)
+            .env("MODSYNC_SOCKET", &self.socket)
+            .output()
+            .unwrap();
+        Answer {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The same with `--json`: the exit code and the document.
+    pub fn json(&self, arguments: &[&str]) -> (i32, Json) {
+        let answer = self.ctl(&[arguments, &["--json"]].concat());
+        let json = serde_json::from_str(&answer.out);
+        (
+            answer.code,
+            json.unwrap_or_else(|error| panic!("{arguments:?}: {error}: {answer:?}")),
+        )
+    }
+
+    /// `status --json`.
+    pub fn status(&self) -> Json {
+        self.json(&["status"]).1
+    }
+
+    /// Waits for a status like that.
+    pub fn until_status(&self, what: &str, condition: impl Fn(&Json) -> bool) -> Json {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let status = self.status();
+            if condition(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{what}: not within {LIMIT:?}: {status:#}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until it has nothing to do and both sides hold the same as far as it knows.
+    pub fn until_in_sync(&self) -> Json {
+        self.until_status("idle and in sync", |status| {
+            status["state"] == "idle" && status["in_sync"] == true
+        })
+    }
+
+    /// Runs a cycle that has to end like that, and gives its summary.
+    pub fn sync(&self, arguments: &[&str], code: i32) -> Json {
+        let (ended, summary) = self.json(&[&["sync-now"], arguments].concat());
+        assert_eq!(ended, code, "sync-now {arguments:?}: {summary:#}");
+        summary
+    }
+
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.pid().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Ends it as a crash would, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Tells it to end, and says how and how soon it did.
+    pub fn terminate(&mut self) -> (ExitStatus, Duration) {
+        let asked = Instant::now();
+        self.signal("TERM");
+        let status = until("the daemon ends after SIGTERM", || self.child.try_wait().unwrap());
+        (status, asked.elapsed())
+    }
+
+    /// What it wrote on standard error.
+    pub fn errors(&self) -> String {
+        std::fs::read_to_string(&self.errors).unwrap_or_default()
+    }
+
+    /// Starts a second one on the same config, which has to refuse: its exit code and message.
+    pub fn second(&self) -> (Option<i32>, String) {
+        let output = command(&self.config, &self.home).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("modsyncd said: {}", self.errors());
+        }
+        // Gone already: fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The daemon with nothing of the home of whoever runs the tests.
+fn command(config: &Path, home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_modsyncd"));
+    command
+        .args(["run", "--config"])
+        .arg(config)
+        .env("HOME", home)
+        .env_remove("SSH_AUTH_SOCK")
+        .env_remove("NOTIFY_SOCKET")
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(config: &Path, home: &Path, errors: &Path) -> Child {
+    let errors = std::fs::OpenOptions::new().create(true).append(true).open(errors);
+    command(config, home)
+        .stdout(Stdio::null())
+        .stderr(errors.unwrap())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits for something to come about.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {LIMIT:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
