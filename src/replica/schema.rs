@@ -164,7 +164,7 @@ impl Reader {
         self.version
     }
 
-    /// The schema, once every row was taken. Keys are those of the schema alone: [`Layout`](super::Layout) puts
+    /// The schema, once every row was taken. Keys are those of the schema alone: the layout puts
     /// declared ones in their place.
     ///
     /// # Errors
