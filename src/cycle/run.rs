@@ -73,7 +73,7 @@ async fn one_round(
                 reason: Some(held.to_string()),
                 ..clock.summary()
             };
-            return Ok((start.add_to(stopped, pair), false));
+            return Ok((start.until_now(pair).put_into(stopped), false));
         }
     };
     if let Some(plan) = plan {
@@ -84,11 +84,14 @@ async fn one_round(
             outcome: Outcome::Planned,
             ..count(pair, clock.summary(), &exchange)
         };
-        return Ok((start.add_to(planned, pair), false));
+        return Ok((start.until_now(pair).put_into(planned), false));
     }
     if exchange.is_empty() {
         pair.acknowledge(&seen.heads);
-        return Ok((start.add_to(count(pair, clock.summary(), &exchange), pair), false));
+        return Ok((
+            start.until_now(pair).put_into(count(pair, clock.summary(), &exchange)),
+            false,
+        ));
     }
     let to = Generation {
         lineage: seen.from.lineage.clone(),
@@ -112,6 +115,12 @@ async fn one_round(
     });
     merge_into_local(pair, request, &mut exchange).await?;
     let backup = push_to_server(pair, request, clock, &mut exchange, [&seen.from, &to], progress).await?;
+    // What follows a backup goes over the line behind the cycle's back, and counts for no cycle.
+    let line = start.until_now(pair);
+    let backup = match backup {
+        Some(path) => Some(pair.backup_taken(path).await?),
+        None => None,
+    };
     progress(PhaseEvent {
         phase: Phase::Agree,
         done: None,
@@ -128,7 +137,7 @@ async fn one_round(
         backup,
         ..count(pair, clock.summary(), &exchange)
     };
-    let summary = start.add_to(summary, pair);
+    let summary = line.put_into(summary);
     pair.history
         .end(cycle, journal(pair, &exchange, summary.clone()))
         .await?;
@@ -310,10 +319,7 @@ async fn push_to_server(
         .await
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
     exchange.refuse(&pair.layout, Side::Server, &pushed.refused);
-    match backup {
-        Some(path) => pair.backup_taken(path).await.map(Some),
-        None => Ok(None),
-    }
+    Ok(backup)
 }
 
 /// What an exchange moves, put into a summary.
@@ -420,7 +426,7 @@ impl Clock {
     }
 }
 
-/// The line's counters at the start of a round.
+/// What went over the line: up to some moment, or between two.
 struct Counters {
     sent: u64,
     received: u64,
@@ -438,12 +444,20 @@ impl Counters {
         }
     }
 
-    fn add_to(&self, summary: CycleSummary, pair: &Pair) -> CycleSummary {
+    fn until_now(&self, pair: &Pair) -> Self {
         let now = Self::of(pair);
-        CycleSummary {
-            bytes_sent: now.sent.saturating_sub(self.sent),
-            bytes_received: now.received.saturating_sub(self.received),
+        Self {
+            sent: now.sent.saturating_sub(self.sent),
+            received: now.received.saturating_sub(self.received),
             round_trips: now.round_trips.saturating_sub(self.round_trips),
+        }
+    }
+
+    fn put_into(self, summary: CycleSummary) -> CycleSummary {
+        CycleSummary {
+            bytes_sent: self.sent,
+            bytes_received: self.received,
+            round_trips: self.round_trips,
             ..summary
         }
     }
