@@ -153,8 +153,16 @@ impl World {
     pub fn assert_equal_without(&self, left_out: &[&str]) {
         let (ours, theirs) = (self.open_local(), self.open_remote());
         for (whose, connection) in [("laptop", &ours), ("server", &theirs)] {
-            assert_eq!(rows(connection, "PRAGMA integrity_check"), [text("ok")], "the {whose}'s database");
-            assert_eq!(rows(connection, "PRAGMA foreign_key_check"), [""; 0], "the {whose}'s references");
+            assert_eq!(
+                rows(connection, "PRAGMA integrity_check"),
+                [text("ok")],
+                "the {whose}'s database"
+            );
+            assert_eq!(
+                rows(connection, "PRAGMA foreign_key_check"),
+                [""; 0],
+                "the {whose}'s references"
+            );
         }
         let (mut local, mut remote) = (dump(&ours), dump(&theirs));
         for table in left_out {
@@ -166,7 +174,9 @@ impl World {
             let theirs = remote.get(table).unwrap();
             let extra = |a: &Vec<String>, b: &Vec<String>| {
                 let extra = a.iter().filter(|row| !b.contains(row));
-                extra.map(|row| row.chars().take(2000).collect()).collect::<Vec<String>>()
+                extra
+                    .map(|row| row.chars().take(2000).collect())
+                    .collect::<Vec<String>>()
             };
             assert!(
                 rows == theirs,
@@ -228,7 +238,15 @@ pub fn dump(connection: &Connection) -> BTreeMap<String, Vec<String>> {
         .collect();
     names
         .into_iter()
-        .map(|name| (name.clone(), rows(connection, &format!("SELECT * FROM main.\"{}\"", name.replace('"', "\"\"")))))
+        .map(|name| {
+            (
+                name.clone(),
+                rows(
+                    connection,
+                    &format!("SELECT * FROM main.\"{}\"", name.replace('"', "\"\"")),
+                ),
+            )
+        })
         .collect()
 }
 

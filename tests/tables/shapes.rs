@@ -23,7 +23,11 @@ async fn run(cases: &[Case]) -> (World, CycleSummary) {
         &join(|case| case.schema),
     );
     let mut pair = world.pair().await;
-    assert_eq!(sync(&mut pair).await.outcome, Outcome::Synced, "the first cycle copies the seed");
+    assert_eq!(
+        sync(&mut pair).await.outcome,
+        Outcome::Synced,
+        "the first cycle copies the seed"
+    );
     world.assert_equal();
     for (connection, part) in [
         (world.open_local(), join(|case| case.local)),
@@ -38,7 +42,11 @@ async fn run(cases: &[Case]) -> (World, CycleSummary) {
         assert_eq!(world.both(sql), *expected, "{sql}");
     }
     let again = sync(&mut pair).await;
-    assert_eq!((again.outcome, again.pulled, again.pushed), (Outcome::Unchanged, 0, 0), "{again:?}");
+    assert_eq!(
+        (again.outcome, again.pulled, again.pushed),
+        (Outcome::Unchanged, 0, 0),
+        "{again:?}"
+    );
     assert!(pair.verify().await.unwrap().equal);
     (world, done)
 }
@@ -121,7 +129,11 @@ async fn keys_of_every_kind() {
         },
     ];
     let (_, done) = run(&cases).await;
-    assert_eq!((done.outcome, done.conflicts, done.held), (Outcome::Synced, 0, 0), "{done:?}");
+    assert_eq!(
+        (done.outcome, done.conflicts, done.held),
+        (Outcome::Synced, 0, 0),
+        "{done:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,9 +171,16 @@ async fn ids_that_both_sides_hand_out() {
         },
     ];
     let (world, done) = run(&cases).await;
-    assert_eq!((done.outcome, done.conflicts, done.held), (Outcome::Synced, 0, 0), "{done:?}");
+    assert_eq!(
+        (done.outcome, done.conflicts, done.held),
+        (Outcome::Synced, 0, 0),
+        "{done:?}"
+    );
     for connection in [world.open_local(), world.open_remote()] {
-        let sequence = rows(&connection, "SELECT seq>=(SELECT max(id) FROM todo) FROM sqlite_sequence WHERE name='todo'");
+        let sequence = rows(
+            &connection,
+            "SELECT seq>=(SELECT max(id) FROM todo) FROM sqlite_sequence WHERE name='todo'",
+        );
         assert_eq!(sequence, ["Integer(1)"], "ids are not handed out again");
     }
 }
@@ -211,27 +230,91 @@ async fn columns_and_constraints_of_every_kind() {
         },
     ];
     let (_, done) = run(&cases).await;
-    assert_eq!((done.outcome, done.conflicts, done.held), (Outcome::Synced, 0, 0), "{done:?}");
+    assert_eq!(
+        (done.outcome, done.conflicts, done.held),
+        (Outcome::Synced, 0, 0),
+        "{done:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_of_every_kind() {
     let names = [
-        "p", "q", "t", "l", "b", "d", "r", "base", "main", "temp", "t_x", "t_t_x", "x", "meta", "modsync_p_0", "modsync_d_1", "modsync_look",
-        "modsync_assert", "select", "a.b", "a b", "it's", "say \"x\"", "ключ", "日本", "[x]", "`x`", "-- x", "semi;colon", "tab\there", "new\nline", "%s", "\\",
+        "p",
+        "q",
+        "t",
+        "l",
+        "b",
+        "d",
+        "r",
+        "base",
+        "main",
+        "temp",
+        "t_x",
+        "t_t_x",
+        "x",
+        "meta",
+        "modsync_p_0",
+        "modsync_d_1",
+        "modsync_look",
+        "modsync_assert",
+        "select",
+        "a.b",
+        "a b",
+        "it's",
+        "say \"x\"",
+        "ключ",
+        "日本",
+        "[x]",
+        "`x`",
+        "-- x",
+        "semi;colon",
+        "tab\there",
+        "new\nline",
+        "%s",
+        "\\",
     ];
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let columns = ["k", "select", "o0", "n1", "m1", "ok", "op", "seq", "a b", "it's", "say \"x\"", "ключ", "new\nline", "p", "t", "b"];
+    let columns = [
+        "k",
+        "select",
+        "o0",
+        "n1",
+        "m1",
+        "ok",
+        "op",
+        "seq",
+        "a b",
+        "it's",
+        "say \"x\"",
+        "ключ",
+        "new\nline",
+        "p",
+        "t",
+        "b",
+    ];
     let list = columns.iter().map(|name| quote(name)).collect::<Vec<_>>();
     let schema: String = names
         .iter()
-        .map(|name| format!("CREATE TABLE {}({} TEXT PRIMARY KEY,{});", quote(name), list[0], list[1..].join(",")))
+        .map(|name| {
+            format!(
+                "CREATE TABLE {}({} TEXT PRIMARY KEY,{});",
+                quote(name),
+                list[0],
+                list[1..].join(",")
+            )
+        })
         .collect();
     let trigger = "CREATE TRIGGER \"modsync t\" AFTER UPDATE ON modsync_d_1 BEGIN UPDATE modsync_d_1 SET ok='fired' WHERE k=new.k; END;";
     let world = World::with_schema(&(schema + trigger));
     let fill = |key: &str| -> String {
-        let values = (1..columns.len()).map(|index| format!(",'{key}{index}'")).collect::<String>();
-        names.iter().map(|name| format!("INSERT INTO {} VALUES('{key}'{values});", quote(name))).collect()
+        let values = (1..columns.len())
+            .map(|index| format!(",'{key}{index}'"))
+            .collect::<String>();
+        names
+            .iter()
+            .map(|name| format!("INSERT INTO {} VALUES('{key}'{values});", quote(name)))
+            .collect()
     };
     for key in ["a", "b", "c", "d"] {
         world.open_local().execute_batch(&fill(key)).unwrap();
@@ -250,8 +333,13 @@ async fn names_of_every_kind() {
     local.execute_batch(&change("\"new\nline\"='l',op='l'", "a")).unwrap();
     local.execute_batch(&fill("laptop")).unwrap();
     let server = world.open_remote();
-    server.execute_batch(&change("seq='s',\"say \"\"x\"\"\"='s'", "a")).unwrap();
-    let delete: String = names.iter().map(|name| format!("DELETE FROM {} WHERE k='d';", quote(name))).collect();
+    server
+        .execute_batch(&change("seq='s',\"say \"\"x\"\"\"='s'", "a"))
+        .unwrap();
+    let delete: String = names
+        .iter()
+        .map(|name| format!("DELETE FROM {} WHERE k='d';", quote(name)))
+        .collect();
     server.execute_batch(&delete).unwrap();
     let done = sync(&mut pair).await;
     assert_eq!((done.conflicts, done.held), (0, 0), "{done:?}");
@@ -259,7 +347,11 @@ async fn names_of_every_kind() {
     for name in names {
         let sql = format!("SELECT op||seq FROM {} WHERE k='a' AND \"new\nline\"='l'", quote(name));
         assert_eq!(world.both(&sql), [text("ls")], "{name}");
-        assert_eq!(world.both(&format!("SELECT count(*) FROM {}", quote(name))), ["Integer(4)"], "{name}");
+        assert_eq!(
+            world.both(&format!("SELECT count(*) FROM {}", quote(name))),
+            ["Integer(4)"],
+            "{name}"
+        );
     }
     assert_eq!(
         world.both("SELECT sql FROM sqlite_master WHERE type='trigger'"),
@@ -284,24 +376,61 @@ async fn triggers_fire_once_and_stay_to_the_letter() {
     let insert = "INSERT INTO item(k,v) VALUES('a',1),('b',1),('c',1),('d',1),('e',1)";
     world.open_local().execute_batch(insert).unwrap();
     let order = "SELECT group_concat(name) FROM (SELECT name FROM sqlite_master WHERE type='trigger' AND tbl_name='item' ORDER BY rowid)";
-    let (before, ordered) = (world.both("SELECT name,tbl_name,sql FROM sqlite_master WHERE type='trigger'"), world.both(order));
+    let (before, ordered) = (
+        world.both("SELECT name,tbl_name,sql FROM sqlite_master WHERE type='trigger'"),
+        world.both(order),
+    );
     let mut pair = world.pair().await;
     sync(&mut pair).await;
     world.assert_equal();
-    assert_eq!(world.both("SELECT count(*) FROM audit"), ["Integer(5)"], "once for each row, not again on the server");
+    assert_eq!(
+        world.both("SELECT count(*) FROM audit"),
+        ["Integer(5)"],
+        "once for each row, not again on the server"
+    );
 
-    world.open_local().execute_batch("UPDATE item SET v=2 WHERE k='a'; INSERT INTO seen(k) VALUES('f')").unwrap();
-    world.open_remote().execute_batch("UPDATE item SET v=3 WHERE k='b'; DELETE FROM item WHERE k='c'").unwrap();
+    world
+        .open_local()
+        .execute_batch("UPDATE item SET v=2 WHERE k='a'; INSERT INTO seen(k) VALUES('f')")
+        .unwrap();
+    world
+        .open_remote()
+        .execute_batch("UPDATE item SET v=3 WHERE k='b'; DELETE FROM item WHERE k='c'")
+        .unwrap();
     let done = sync(&mut pair).await;
-    assert_eq!((done.outcome, done.conflicts, done.held), (Outcome::Synced, 0, 0), "{done:?}");
+    assert_eq!(
+        (done.outcome, done.conflicts, done.held),
+        (Outcome::Synced, 0, 0),
+        "{done:?}"
+    );
     world.assert_equal();
     // Two rows for an update: its own and that of the time which its trigger sets.
-    assert_eq!(world.both("SELECT count(*) FROM audit WHERE what='update' AND k='a'"), ["Integer(2)"]);
-    assert_eq!(world.both("SELECT count(*) FROM audit WHERE what IN('delete','in;sert')"), ["Integer(7)"]);
-    assert_eq!(world.both("SELECT name,tbl_name,sql FROM sqlite_master WHERE type='trigger'"), before);
-    assert_eq!(world.both(order), ordered, "they fire in the order in which they were made");
+    assert_eq!(
+        world.both("SELECT count(*) FROM audit WHERE what='update' AND k='a'"),
+        ["Integer(2)"]
+    );
+    assert_eq!(
+        world.both("SELECT count(*) FROM audit WHERE what IN('delete','in;sert')"),
+        ["Integer(7)"]
+    );
+    assert_eq!(
+        world.both("SELECT name,tbl_name,sql FROM sqlite_master WHERE type='trigger'"),
+        before
+    );
+    assert_eq!(
+        world.both(order),
+        ordered,
+        "they fire in the order in which they were made"
+    );
     assert_eq!(sync(&mut pair).await.outcome, Outcome::Unchanged);
-    world.open_remote().execute_batch("UPDATE item SET v=4 WHERE k='a'").unwrap();
+    world
+        .open_remote()
+        .execute_batch("UPDATE item SET v=4 WHERE k='a'")
+        .unwrap();
     sync(&mut pair).await;
-    assert_eq!(world.both("SELECT count(*) FROM audit WHERE what='update' AND k='a'"), ["Integer(4)"], "they still fire");
+    assert_eq!(
+        world.both("SELECT count(*) FROM audit WHERE what='update' AND k='a'"),
+        ["Integer(4)"],
+        "they still fire"
+    );
 }
