@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::exchange::{Exchange, Limits, Stopped, touched_keys};
+use super::exchange::{Exchange, Limits, Stopped, is_base_of, touched_keys};
 use super::history::Journal;
 use super::pair::{Pair, random_name};
 use super::{CycleError, Progress, Trigger, report};
@@ -66,7 +66,7 @@ async fn one_round(
         Err(Stopped(held)) => {
             if !request.dry_run {
                 // Only another change makes it worth another try.
-                pair.acknowledge(&seen.heads);
+                pair.acknowledge_unless_limited(request, &seen.heads);
             }
             let stopped = CycleSummary {
                 outcome: Outcome::Stopped,
@@ -87,7 +87,7 @@ async fn one_round(
         return Ok((start.until_now(pair).put_into(planned), false));
     }
     if exchange.is_empty() {
-        pair.acknowledge(&seen.heads);
+        pair.acknowledge_unless_limited(request, &seen.heads);
         return Ok((
             start.until_now(pair).put_into(count(pair, clock.summary(), &exchange)),
             false,
@@ -141,7 +141,7 @@ async fn one_round(
     pair.history
         .end(cycle, journal(pair, &exchange, summary.clone()))
         .await?;
-    pair.acknowledge(&seen.heads);
+    pair.acknowledge_unless_limited(request, &seen.heads);
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
 
@@ -176,6 +176,12 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
             }
             Err(error) => return Err(error),
         };
+        if local.head.moved || server.head.moved {
+            // What is open is not what the path names any more.
+            pair.close();
+            pair.connect(progress).await?;
+            continue;
+        }
         let (ours, theirs) = pair.both()?;
         if ours.schema_changed(&local.head) || theirs.replica.schema_changed(&server.head) {
             pair.lay_out_again().await?;
@@ -190,6 +196,10 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
             .base_rows(&keys)
             .await
             .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+        if !is_base_of(&base, &pair.layout, &server.delta) || !is_base_of(&base, &pair.layout, &local.delta) {
+            begin_anew(pair).await?;
+            continue;
+        }
         let heads = [local.head, server.head];
         let exchange = merge(pair, request, [local.delta, server.delta], base, from.number == 0);
         return Ok(Seen { from, exchange, heads });
@@ -244,6 +254,11 @@ async fn agreed_generation(
     if let Some((both, _)) = generations.filter(|(ours, theirs)| ours == theirs) {
         return Ok(Some(both.clone()));
     }
+    begin_anew(pair).await.map(|()| None)
+}
+
+/// Forgets both bases, which do not belong together, and begins a new lineage.
+async fn begin_anew(pair: &mut Pair) -> Result<(), CycleError> {
     let begin = Generation {
         lineage: random_name()?,
         number: 0,
@@ -255,8 +270,7 @@ async fn agreed_generation(
     let (ours, theirs) = pair.both()?;
     let (ours, theirs) = tokio::join!(ours.begin(&begin), theirs.replica.begin(&begin));
     ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
-    theirs.map_err(|error| CycleError::of_sql(Side::Server, error))?;
-    Ok(None)
+    theirs.map_err(|error| CycleError::of_sql(Side::Server, error))
 }
 
 /// Writes the merge's result into the laptop's database. A row that a program changed since it was read is left alone,
@@ -276,7 +290,7 @@ async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut
         .push(&push)
         .await
         .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-    exchange.refuse(&pair.layout, Side::Local, &pushed.refused);
+    exchange.refuse(&pair.layout, Side::Local, &pushed);
     Ok(())
 }
 
@@ -318,7 +332,7 @@ async fn push_to_server(
         .push(&push)
         .await
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
-    exchange.refuse(&pair.layout, Side::Server, &pushed.refused);
+    exchange.refuse(&pair.layout, Side::Server, &pushed);
     Ok(backup)
 }
 
