@@ -93,9 +93,10 @@ impl<S: Sql> Replica<S> {
     /// Takes a fresh session, attaches the base's file and reads the schema.
     ///
     /// # Errors
-    /// When the session or SQLite fails.
+    /// When the session or SQLite fails, or the database's text encoding is not UTF-8.
     pub async fn open(mut sql: S, side: Side, sidecar: &str, file: &str) -> Result<(Self, Schema), SqlError> {
         let mut script = Script::new();
+        script.step(schema::ENCODING);
         script.step(format!("ATTACH {} AS base;", literal(&Value::text(sidecar))));
         script.step(
             "PRAGMA base.synchronous=NORMAL;\
@@ -103,7 +104,8 @@ impl<S: Sql> Replica<S> {
              CREATE TEMP TABLE modsync_head(schema_version,data_version,lineage,number,file,moved);\
              CREATE TEMP TABLE modsync_assert(holds CONSTRAINT modsync_assert CHECK(holds));",
         );
-        sql.run(&script, &mut |_| Ok(())).await?;
+        sql.run(&script, &mut |row| schema::check_encoding(Fields::new("open", row)))
+            .await?;
         let mut replica = Self {
             sql,
             side,
@@ -119,12 +121,12 @@ impl<S: Sql> Replica<S> {
     /// Reads the schema: one round trip.
     ///
     /// # Errors
-    /// When the session or SQLite fails, or the database's text encoding is not UTF-8.
+    /// When the session or SQLite fails.
     pub async fn schema(&mut self) -> Result<Schema, SqlError> {
         let mut reader = schema::Reader::default();
         self.sql.run(&schema::script(), &mut |row| reader.take(row)).await?;
         self.schema_version = reader.version();
-        reader.finish()
+        Ok(reader.finish())
     }
 
     /// Whether the schema changed since it was read.
