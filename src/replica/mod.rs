@@ -87,6 +87,8 @@ pub struct Replica<S> {
     schema_version: i64,
     /// The other connections' commits that a cycle has dealt with.
     seen: Option<i64>,
+    /// Whether this connection holds the write lock from one request to the next.
+    locked: bool,
 }
 
 impl<S: Sql> Replica<S> {
@@ -113,6 +115,7 @@ impl<S: Sql> Replica<S> {
             tables: Vec::new(),
             schema_version: 0,
             seen: None,
+            locked: false,
         };
         let schema = replica.schema().await?;
         Ok((replica, schema))
@@ -211,12 +214,13 @@ impl<S: Sql> Replica<S> {
     /// When the session or SQLite fails.
     pub async fn changes(&mut self) -> Result<Changes, SqlError> {
         let statements = self.statements();
+        let [begin, end] = self.transaction_words();
         let mut script = Script::new();
         // Into temporary tables first: no lock is held while the answer crosses the network.
         script.step(format!(
-            "BEGIN;DELETE FROM temp.modsync_head;INSERT INTO temp.modsync_head \
+            "{begin}DELETE FROM temp.modsync_head;INSERT INTO temp.modsync_head \
              SELECT (SELECT schema_version FROM pragma_schema_version),(SELECT data_version FROM pragma_data_version),\
-             lineage,number,file,(SELECT moved FROM modsync_look) FROM (SELECT 1) LEFT JOIN base.meta ON format={FORMAT};{}COMMIT;",
+             lineage,number,file,(SELECT moved FROM modsync_look) FROM (SELECT 1) LEFT JOIN base.meta ON format={FORMAT};{}{end}",
             statements.iter().map(TableSql::collect).collect::<String>()
         ));
         let head = ["schema_version", "data_version", "lineage", "number", "file", "moved"]
