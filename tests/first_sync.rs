@@ -47,9 +47,9 @@ async fn equal_databases_agree_and_move_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn different_and_disjoint_databases_are_joined_and_nothing_is_deleted() {
     let world = World::with_schema(SCHEMA);
-    world.open_local().execute_batch(&(seed() + "DELETE FROM item WHERE k='k1'; DELETE FROM todo WHERE id=1; UPDATE item SET v='l',last_updated='2026-02-01 00:00:00' WHERE k='k2';
+    world.open_local().execute_batch(&(seed() + "DELETE FROM todo WHERE id=1; DELETE FROM item WHERE k='k1'; UPDATE item SET v='l',last_updated='2026-02-01 00:00:00' WHERE k='k2';
         INSERT INTO item VALUES('only laptop',1,NULL); INSERT INTO todo(k,what) VALUES('only laptop','of laptop'); INSERT INTO queue(k,kind) VALUES('only laptop','a');")).unwrap();
-    world.open_remote().execute_batch(&(seed() + "DELETE FROM item WHERE k='k3'; DELETE FROM todo WHERE id=3; UPDATE item SET v='s',last_updated='2026-01-15T00:00:00' WHERE k='k2';
+    world.open_remote().execute_batch(&(seed() + "DELETE FROM todo WHERE id=3; DELETE FROM item WHERE k='k3'; UPDATE item SET v='s',last_updated='2026-01-15T00:00:00' WHERE k='k2';
         INSERT INTO item VALUES('only server',1,NULL); INSERT INTO todo(k,what) VALUES('only server','of server'); INSERT INTO queue(k,kind) VALUES('only server','a');")).unwrap();
     let mut pair = world.pair().await;
     let done = sync(&mut pair).await;
@@ -248,7 +248,7 @@ async fn a_file_that_is_replaced_is_noticed() {
             let path = world.path(side).join("products.db");
             let restored = world.path("restored.db");
             std::fs::copy(&path, &restored).unwrap();
-            open(&restored).execute_batch("DELETE FROM item WHERE k LIKE 'k1%'; DELETE FROM todo WHERE id>20; INSERT INTO item VALUES('restored',1,NULL)").unwrap();
+            open(&restored).execute_batch("DELETE FROM todo WHERE id>20 OR k LIKE 'k1%'; DELETE FROM item WHERE k LIKE 'k1%'; INSERT INTO item VALUES('restored',1,NULL)").unwrap();
             std::fs::rename(&restored, &path).unwrap();
             let done = sync(&mut pair).await;
             assert_eq!(

@@ -42,7 +42,7 @@ fn write(path: &Path, side: &'static str, stop: &Arc<AtomicBool>) -> JoinHandle<
                     n - 3
                 ))
                 .unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(4));
+            std::thread::sleep(std::time::Duration::from_millis(12));
         }
         n
     })
