@@ -1,10 +1,10 @@
 //! Guarded writes, and the base's move that follows them.
 
-use super::answer::Fields;
+use super::answer::{Fields, missing};
 use super::statements::TableSql;
 use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, Sql, SqlError, SqlErrorKind, names, values};
 use crate::merge::Settled;
-use crate::model::{Key, RowOp, Trigger};
+use crate::model::{Key, RowOp, Table, Trigger};
 
 /// Writes for one side, and what goes with them in the same request.
 #[derive(Clone, Debug, Default)]
@@ -115,11 +115,10 @@ impl<S: Sql> Replica<S> {
                 .zip(&push.ops)
                 .filter(|(_, ops)| !ops.is_empty())
         };
-        let mut sql = String::from("BEGIN;");
-        // Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a
-        // transaction over two files needs a super-journal.
+        let [begin, end] = self.transaction_words();
+        let mut sql = begin.to_owned();
         if let Some(((_, table), _)) = touched().next() {
-            sql += &format!("DELETE FROM {} WHERE 0;", names::live(&table.name));
+            sql += &take_lock(table);
         }
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
         let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
@@ -128,14 +127,65 @@ impl<S: Sql> Replica<S> {
         }
         touched().for_each(|((table, _), _)| sql += &table.guard());
         touched().for_each(|((table, _), _)| sql += &table.guard_children(statements));
-        touched().for_each(|((table, _), _)| sql += &table.write());
+        for index in parents_first(&self.tables) {
+            if push.ops.get(index).is_some_and(|ops| !ops.is_empty()) {
+                sql += &statements[index].guard_parents(statements);
+                sql += &statements[index].write();
+            }
+        }
         if push.read_back {
             touched().for_each(|((table, _), _)| sql += &table.read_back());
         }
         for trigger in triggers() {
             sql += &create(trigger);
         }
-        sql + "COMMIT;"
+        sql + end
+    }
+
+    /// Takes the write lock of the live database and keeps it until [`unlock`](Self::unlock). Answers with SQLite's
+    /// counter of other connections' commits, which does not move from then on.
+    ///
+    /// For the laptop alone: no lock may be held across the network.
+    ///
+    /// # Errors
+    /// When another program holds the lock for too long, or SQLite fails.
+    pub async fn lock(&mut self) -> Result<i64, SqlError> {
+        let mut script = Script::new();
+        script.step(format!(
+            "BEGIN;{}",
+            self.tables.first().map(take_lock).unwrap_or_default()
+        ));
+        script.step("SELECT 'i'||data_version FROM pragma_data_version;");
+        let mut version = None;
+        self.locked = true;
+        self.sql
+            .run(&script, &mut |row| {
+                version = Some(Fields::new("lock", row).integer()?);
+                Ok(())
+            })
+            .await?;
+        version.ok_or_else(|| missing("lock"))
+    }
+
+    /// Commits what was written since [`lock`](Self::lock), if it was called.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub async fn unlock(&mut self) -> Result<(), SqlError> {
+        if !std::mem::take(&mut self.locked) {
+            return Ok(());
+        }
+        let mut script = Script::new();
+        script.step("COMMIT;");
+        self.sql.run(&script, &mut |_| Ok(())).await
+    }
+
+    /// What begins and ends a step's transaction: under the lock it is a part of a larger one.
+    pub(super) fn transaction_words(&self) -> [&'static str; 2] {
+        match self.locked {
+            true => ["SAVEPOINT modsync;", "RELEASE modsync;"],
+            false => ["BEGIN;", "COMMIT;"],
+        }
     }
 
     fn assert_generation(&self, generation: &Generation) -> String {
@@ -182,6 +232,34 @@ impl<S: Sql> Replica<S> {
         script.step(moves + &self.set_generation(to) + "COMMIT;");
         self.sql.run(&script, &mut |_| Ok(())).await
     }
+}
+
+/// Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a transaction over
+/// two files needs a super-journal.
+fn take_lock(table: &Table) -> String {
+    format!("DELETE FROM {} WHERE 0;", names::live(&table.name))
+}
+
+/// The tables, each after those that it refers to, where references do not go in a circle.
+fn parents_first(tables: &[Table]) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::with_capacity(tables.len());
+    let mut rest: Vec<usize> = (0..tables.len()).collect();
+    while !rest.is_empty() {
+        let waits = |index: &usize| {
+            let mut parents = tables[*index].foreign_keys.iter().map(|foreign| &foreign.parent);
+            parents.any(|parent| {
+                let mut others = rest.iter().filter(|other| *other != index);
+                others.any(|&other| tables[other].name.eq_ignore_ascii_case(parent))
+            })
+        };
+        let (waiting, mut ready): (Vec<usize>, Vec<usize>) = rest.iter().copied().partition(waits);
+        rest = if ready.is_empty() { Vec::new() } else { waiting.clone() };
+        if ready.is_empty() {
+            ready = waiting;
+        }
+        order.append(&mut ready);
+    }
+    order
 }
 
 /// The statement that makes a trigger again, to the letter. The schema's text never names the database, and a temporary
