@@ -145,17 +145,19 @@ impl Exchange {
         for (index, exchange) in self.tables.iter_mut().enumerate() {
             let table = &layout.local[index];
             let rules = &layout.rules[index];
-            let bookkeeping: Vec<usize> = rules.last_updated.into_iter().collect();
             // Writes for one side come from the other: its rows are the ones that shrank or were wiped.
             for (ops, size) in [
                 (&mut exchange.to_local, sizes[index][1]),
                 (&mut exchange.to_server, sizes[index][0]),
             ] {
                 let deletes = ops.iter().filter(|op| matches!(op, RowOp::Delete(_))).count() as u64;
-                if let Some(held) = brakes::wiped_column(table, size.rows, ops, &bookkeeping) {
+                if limits.request.allow_deletes {
+                    continue;
+                }
+                if let Some(held) = brakes::wiped_column(table, size.rows, ops, rules) {
                     return Err(Stopped(held));
                 }
-                if limits.request.allow_deletes || deletes == 0 {
+                if deletes == 0 {
                     continue;
                 }
                 if let Some(held) = brakes::emptied(&table.name, size.rows + size.deleted, size.rows) {

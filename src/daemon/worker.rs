@@ -14,7 +14,7 @@ use crate::cycle::{CycleError, Standing, Syncer, Trigger};
 
 /// The longest wait for the server's answer to "did you change?". Far beyond any working line: it ends a look that a
 /// dead connection would keep for ever.
-const LOOK_LIMIT: Duration = Duration::from_secs(60);
+const LOOK_LIMIT: Duration = Duration::from_secs(15);
 
 /// What the worker can be asked.
 pub(super) enum Job<S> {

@@ -37,7 +37,9 @@ impl Writer {
 
     fn start(mut command: Command, log: PathBuf, every_ms: u32, count: u32) -> Self {
         let (every_ms, count) = (every_ms.to_string(), count.to_string());
-        command.args(["--every-ms", &every_ms, "--count", &count, "--log"]).arg(&log);
+        command
+            .args(["--every-ms", &every_ms, "--count", &count, "--log"])
+            .arg(&log);
         let child = command.stdin(Stdio::null()).spawn().unwrap();
         Self { child, log }
     }
