@@ -113,7 +113,7 @@ fn status_check_diff_and_a_cycle_by_plan_have_the_documented_fields() {
     let refused = daemon.ctl(&["sync-now", "--plan", plan]);
     assert_eq!(refused.code, 4, "{refused:?}");
     assert!(refused.err.contains("a side has changed"), "{refused:?}");
-    assert_eq!(before, dump(&world.open_local()));
+    assert!(before == dump(&world.open_local()));
     let plan = daemon.json(&["diff"]).1["plan"].as_str().unwrap().to_owned();
     let summary = daemon.sync(&["--plan", &plan], 0);
     assert_fields(&summary, &CYCLE);
@@ -121,7 +121,6 @@ fn status_check_diff_and_a_cycle_by_plan_have_the_documented_fields() {
         (&summary["pulled"], &summary["pushed"], &summary["outcome"]),
         (&4.into(), &4.into(), &"synced".into())
     );
-    assert_eq!(daemon.status()["last_cycle"]["cycle"], summary["cycle"]);
     assert_eq!(daemon.ctl(&["verify"]).code, 0);
     world.assert_equal();
 }
@@ -129,6 +128,8 @@ fn status_check_diff_and_a_cycle_by_plan_have_the_documented_fields() {
 #[test]
 fn the_flags_of_sync_now_do_what_they_say_and_no_more() {
     let (world, daemon) = calm(40);
+    // Otherwise what a partial cycle leaves is taken up by itself at once.
+    assert_eq!(daemon.ctl(&["pause"]).code, 0);
     let url = change_both_sides(&world);
     let (local, site) = (dump(&world.open_local()), dump(&world.open_remote()));
 
@@ -150,7 +151,7 @@ fn the_flags_of_sync_now_do_what_they_say_and_no_more() {
         (&2.into(), &0.into()),
         "{pulled:#}"
     );
-    assert_eq!(site, dump(&world.open_remote()), "nothing was pushed");
+    assert!(site == dump(&world.open_remote()), "nothing was pushed");
     let sql = format!("SELECT 1 FROM products WHERE url='{url}' AND modesty_status='modest'");
     assert_eq!(rows(&world.open_local(), &sql).len(), 1);
     assert_eq!(daemon.status()["in_sync"], false);
@@ -164,12 +165,14 @@ fn the_flags_of_sync_now_do_what_they_say_and_no_more() {
         "{pushed:#}"
     );
     assert!(pushed["backup"].is_null(), "{pushed:#}");
-    assert_eq!(local, dump(&world.open_local()), "nothing was pulled");
+    assert!(local == dump(&world.open_local()), "nothing was pulled");
     let kept = format!("SELECT 1 FROM products WHERE url='{url}' AND modesty_status='not_modest'");
     assert_eq!(rows(&world.open_remote(), &kept).len(), 1, "the newer review stands");
 
-    let queued = daemon.json(&["sync-now", "--no-wait"]);
-    assert_eq!(queued.0, 0);
+    assert_eq!(daemon.ctl(&["resume"]).code, 0);
+    until_equal(&world);
+    world.python(&["--count", "1"]);
+    assert_eq!(daemon.json(&["sync-now", "--no-wait"]).0, 0);
     until_equal(&world);
     daemon.until_in_sync();
     world.python(&["--count", "1"]);
@@ -177,6 +180,7 @@ fn the_flags_of_sync_now_do_what_they_say_and_no_more() {
     let backup = summary["backup"].as_str().unwrap();
     assert!(backup.starts_with("products.db.backup_"), "{backup}");
     assert!(world.path("site").join(backup).exists());
+    assert_eq!(daemon.status()["last_cycle"], summary);
     assert_eq!(daemon.sync(&[], 0)["outcome"], "unchanged");
     assert_eq!(daemon.ctl(&["sync-now", "--pull-only", "--skip-pull"]).code, 2);
 }

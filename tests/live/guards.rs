@@ -136,11 +136,9 @@ fn nobody_else_may_read_what_it_keeps_and_no_secret_is_in_the_log() {
 
     let mut found = Vec::new();
     files(&world.state(), &mut found);
-    // The server's side of it is in the home of the user that logs in.
-    let home = std::env::home_dir().unwrap();
-    for folder in [".local/state/modsync", ".local/share/modsync", ".modsync"] {
-        files(&home.join(folder), &mut found);
-    }
+    let ours = found.len();
+    files(&world.remote_state(), &mut found);
+    assert!(found.len() > ours + 1, "the server's base is there: {found:?}");
     assert!(found.iter().any(|path| path.ends_with("history.db")), "{found:?}");
     for path in &found {
         let mode = std::fs::metadata(path).unwrap().permissions().mode();

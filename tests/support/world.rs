@@ -10,7 +10,7 @@ use modsync::cycle::{CycleError, Pair, Syncer as _, Trigger};
 use modsync::demo::data;
 use rusqlite::Connection;
 
-use super::sshd::Sshd;
+use super::sshd::{Options, Sshd};
 
 pub struct World {
     pub sshd: Sshd,
@@ -41,8 +41,11 @@ impl World {
 
     /// Neither database.
     pub fn empty() -> Self {
-        let sshd = Sshd::start();
         let folder = tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap();
+        let sshd = Sshd::with(&Options {
+            config: format!("SetEnv XDG_STATE_HOME={}", folder.path().join("remote").display()),
+            ..Options::default()
+        });
         for name in ["laptop", "site", "home"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
@@ -69,6 +72,11 @@ impl World {
 
     pub fn state(&self) -> PathBuf {
         self.path("state")
+    }
+
+    /// Where modsync keeps the server's base.
+    pub fn remote_state(&self) -> PathBuf {
+        self.path("remote/modsync")
     }
 
     pub fn open_local(&self) -> Connection {
