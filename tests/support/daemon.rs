@@ -90,13 +90,31 @@ impl Daemon {
 
     /// `/metrics`, by hand over the socket.
     pub fn metrics(&self) -> String {
+        let mut answer = String::new();
+        self.get("/metrics").read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Waits until a cycle enters a phase.
+    pub fn until_phase(&self, phase: &str) {
+        let mut events = self.get("/v1/events");
+        let (mut heard, mut chunk) = (String::new(), [0; 4096]);
+        while !heard.contains(&format!("\"phase\":\"{phase}\"")) {
+            let length = events.read(&mut chunk).unwrap();
+            assert!(length > 0, "the events ended: {heard}");
+            heard.push_str(&String::from_utf8_lossy(&chunk[..length]));
+        }
+    }
+
+    fn get(&self, path: &str) -> UnixStream {
         let mut stream = UnixStream::connect(&self.socket).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let request = b"GET /metrics HTTP/1.1\r\nHost: modsync\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: modsync\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        stream
     }
 
     /// Waits for a status like that.
