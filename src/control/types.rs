@@ -204,7 +204,7 @@ pub struct SyncRequest {
     pub no_backup: bool,
     /// Do not read back what was written.
     pub no_verify: bool,
-    /// Deletions beyond `max_delete` are meant.
+    /// Deletions beyond `max_delete` are meant, and so is a column that was set to one value in most rows.
     pub allow_deletes: bool,
     /// Move exactly this plan, or refuse because a side moved.
     pub plan: Option<String>,

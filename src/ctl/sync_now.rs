@@ -45,7 +45,7 @@ pub(super) struct Args {
     #[arg(long)]
     no_wait: bool,
 
-    /// Deletions beyond `max_delete` are meant; asks on a terminal
+    /// Deletions beyond `max_delete`, and one value in most rows of a column, are meant; asks on a terminal
     #[arg(long)]
     allow_deletes: bool,
 

@@ -179,23 +179,21 @@ impl Exchange {
     }
 
     fn brake(&mut self, layout: &Layout, sizes: &[[Size; 2]], limits: &Limits<'_>) -> Result<(), Stopped> {
-        if !limits.request.allow_deletes {
-            for side in 0..2 {
-                stop_when_empty(layout, sizes.iter().map(|sizes| sizes[side]))?;
-            }
+        if limits.request.allow_deletes {
+            return Ok(());
+        }
+        for side in 0..2 {
+            stop_when_empty(layout, sizes.iter().map(|sizes| sizes[side]))?;
         }
         for (index, table) in layout.local.iter().enumerate() {
             // Writes for one side come from the other: its rows are the ones that shrank or were wiped.
             for (side, source) in [(Side::Local, sizes[index][1]), (Side::Server, sizes[index][0])] {
                 let exchange = &mut self.tables[index];
-                let bookkeeping: Vec<usize> = layout.rules[index].last_updated.into_iter().collect();
                 let writes = exchange.ops_mut(side);
-                if let Some(held) = brakes::wiped_column(table, source.rows, writes, &bookkeeping) {
+                if let Some(held) = brakes::wiped_column(table, source.rows, writes, &layout.rules[index]) {
                     let rows = exchange.hold_all();
                     self.hold(table, rows, held.seen);
-                } else if !limits.request.allow_deletes
-                    && let Some(held) = too_many_deletes(table, source, writes, limits.max_delete)
-                {
+                } else if let Some(held) = too_many_deletes(table, source, writes, limits.max_delete) {
                     let rows = exchange.hold_deletes(table, side);
                     self.hold(table, rows, held.seen);
                 }

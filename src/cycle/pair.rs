@@ -1,6 +1,6 @@
 //! Both databases, and the way to the far one: opened when needed, dropped when broken.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ use crate::ssh::{
 
 /// How long a statement waits for another program's lock.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
+
+/// The laptop's base, in the state folder.
+const BASE: &str = "base.db";
 
 /// The laptop's database, the server's, and what was done between them.
 pub struct Pair {
@@ -47,7 +50,12 @@ impl Pair {
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
-        let history = History::open(&folder.join("history.db"))?;
+        let (history, base) = (folder.join("history.db"), folder.join(BASE));
+        for path in [&history, &base] {
+            private_file(path)
+                .map_err(|error| CycleError::failed(format!("make the file {}: {error}", path.display())))?;
+        }
+        let history = History::open(&history)?;
         let client = match history.fact("client").await? {
             Some(client) => client,
             None => {
@@ -174,7 +182,7 @@ impl Pair {
 
     /// The laptop's base.
     fn base_file(&self) -> PathBuf {
-        self.config.daemon.state_dir.join("base.db")
+        self.config.daemon.state_dir.join(BASE)
     }
 
     /// Opens the laptop's database if it is not open; its schema is read anew in any case.
@@ -317,7 +325,7 @@ async fn dial(config: &Config) -> Result<Connection, CycleError> {
 }
 
 /// The inode tells a file that was replaced from one that was changed. The device's number may change with a reboot.
-fn inode(path: &std::path::Path) -> String {
+fn inode(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(path)
         .map(|metadata| metadata.ino().to_string())
@@ -327,6 +335,21 @@ fn inode(path: &std::path::Path) -> String {
 fn private_folder(folder: &PathBuf) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// An empty file is an empty database. SQLite would make one that everybody may read; what it makes beside it takes over
+/// its permissions. One that is there is not even opened: closing it again would drop SQLite's locks on it.
+fn private_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// 128 random bits in hexadecimal digits.

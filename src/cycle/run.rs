@@ -65,7 +65,7 @@ async fn one_round(
     let mut seen = look(pair, request, progress).await?;
     if !request.dry_run && writes_to_local(&seen) {
         let Some(locked) = under_lock(pair, request, seen).await? else {
-            return Ok((start.add_to(clock.summary(), pair), true));
+            return Ok((start.until_now(pair).put_into(clock.summary()), true));
         };
         seen = locked;
     }

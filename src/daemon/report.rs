@@ -1,7 +1,7 @@
 //! What the status says in words.
 
 use crate::config::Config;
-use crate::control::types::{State, Status};
+use crate::control::types::{Outcome, State, Status};
 
 /// What to do next, in one line. `hint`: what the error that stopped the daemon advises, if one did.
 pub(super) fn recommendation(status: &Status, hint: Option<&str>) -> String {
@@ -34,7 +34,7 @@ pub(super) fn recommendation(status: &Status, hint: Option<&str>) -> String {
 
 fn attention(status: &Status) -> String {
     let last = status.last_cycle.as_ref();
-    if last.is_some_and(|cycle| cycle.held > 0) {
+    if last.is_some_and(|cycle| cycle.held > 0 || cycle.outcome == Outcome::Stopped) {
         "run `modsyncctl diff` to see what is held back; `modsyncctl sync-now --allow-deletes` if it is meant"
             .to_owned()
     } else {

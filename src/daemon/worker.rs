@@ -12,9 +12,9 @@ use crate::control::types::{
 };
 use crate::cycle::{CycleError, Standing, Syncer, Trigger};
 
-/// The longest wait for the server's answer to "did you change?". Far beyond any working line: it ends a look that a
-/// dead connection would keep for ever.
-const LOOK_LIMIT: Duration = Duration::from_secs(60);
+/// The longest wait for the server's answer to "did you change?", which is one round trip behind at most one lock of
+/// five seconds. Nothing else is done meanwhile, so a dead line has to be noticed sooner than SSH itself does (30 s).
+const LOOK_LIMIT: Duration = Duration::from_secs(15);
 
 /// What the worker can be asked.
 pub(super) enum Job<S> {

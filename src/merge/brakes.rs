@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::TableRules;
 use crate::model::{RowOp, Side, Table, Value};
 
 /// A column counts as wiped when one cycle sets at least this share of the table's rows to one value …
@@ -144,19 +145,20 @@ pub fn emptied(table: &str, agreed_rows: u64, rows_now: u64) -> Option<Held> {
 /// Holds a table of which the writes for one side set a column to one value, or to NULL, in most of its `rows`
 /// (see [`WIPED_SHARE`] and [`WIPED_ROWS`]).
 ///
-/// Counted are cells that held something else, so filling an empty column is no accident; `bookkeeping` names columns
-/// that a program sets in every row that it touches (`last_updated`).
+/// Counted are cells that held something else, so filling an empty column is no accident. Rows that moved their own
+/// time, each to another instant, are work that was done row by row: a person who goes through the whole queue, or a
+/// workflow that looks at every product. One statement gives all its rows one time, or leaves their times alone.
 #[must_use]
 #[allow(clippy::cast_precision_loss)] // no table has 2^52 rows
-pub fn wiped_column(table: &Table, rows: u64, writes: &[RowOp], bookkeeping: &[usize]) -> Option<Held> {
+pub fn wiped_column(table: &Table, rows: u64, writes: &[RowOp], rules: &TableRules) -> Option<Held> {
     let least = (rows as f64 * WIPED_SHARE).max(WIPED_ROWS as f64);
     if (writes.len() as f64) < least {
         return None;
     }
     (0..table.columns.len())
-        .filter(|column| !bookkeeping.contains(column))
+        .filter(|column| rules.last_updated != Some(*column))
         .find_map(|column| {
-            let (value, changed) = commonest_new_value(writes, column)?;
+            let (value, changed) = commonest_new_value(writes, column, time_of(rules, column))?;
             (changed as f64 >= least).then(|| Held {
                 table: table.name.clone(),
                 seen: Seen::Wiped {
@@ -169,9 +171,15 @@ pub fn wiped_column(table: &Table, rows: u64, writes: &[RowOp], bookkeeping: &[u
         })
 }
 
-/// The value that most writes put in the place of another one, and how many do.
-fn commonest_new_value(writes: &[RowOp], column: usize) -> Option<(&Value, u64)> {
-    let mut counts: HashMap<&Value, u64> = HashMap::new();
+/// The column that says when a column's value was decided on.
+fn time_of(rules: &TableRules, column: usize) -> Option<usize> {
+    let group = rules.groups.iter().find(|group| group.columns.contains(&column));
+    group.map(|group| group.newest_by).or(rules.last_updated)
+}
+
+/// The value that most writes put in the place of another one at one time, and how many do.
+fn commonest_new_value(writes: &[RowOp], column: usize, time: Option<usize>) -> Option<(&Value, u64)> {
+    let mut counts: HashMap<(&Value, Option<&Value>), u64> = HashMap::new();
     for write in writes {
         let (Some(before), Some(after)) = (write.before(), write.after()) else {
             continue;
@@ -180,17 +188,20 @@ fn commonest_new_value(writes: &[RowOp], column: usize) -> Option<(&Value, u64)>
             continue;
         };
         if !old.is_null() && old != new {
-            *counts.entry(new).or_default() += 1;
+            let moved = time.and_then(|time| after.get(time).filter(|after| before.get(time) != Some(*after)));
+            *counts.entry((new, moved)).or_default() += 1;
         }
     }
     counts
         .into_iter()
         .max_by(|(a, x), (b, y)| x.cmp(y).then_with(|| b.cmp(a)))
+        .map(|((value, _), count)| (value, count))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::merge::Group;
     use crate::model::{Affinity, Column};
 
     #[test]
@@ -257,7 +268,7 @@ mod tests {
     #[test]
     fn one_value_over_most_rows_is_held() {
         let (old, new) = (Value::text("approved"), Value::Null);
-        let held = |rows, writes: &[RowOp]| wiped_column(&stages(), rows, writes, &[]);
+        let held = |rows, writes: &[RowOp]| wiped_column(&stages(), rows, writes, &TableRules::default());
         let text = held(100, &updates(50, &old, &new)).unwrap().to_string();
         assert_eq!(text, "t.stage: set to \"NULL\" in 50 of 100 rows at once");
         assert_eq!(held(100, &updates(49, &old, &new)), None, "less than half of the rows");
@@ -274,10 +285,47 @@ mod tests {
         ]
         .concat();
         assert_eq!(held(100, &mixed), None, "two values");
+        let updated = TableRules {
+            last_updated: Some(1),
+            ..TableRules::default()
+        };
         assert_eq!(
-            wiped_column(&stages(), 100, &updates(90, &old, &new), &[1]),
+            wiped_column(&stages(), 100, &updates(90, &old, &new), &updated),
             None,
-            "bookkeeping"
+            "the time itself"
         );
+    }
+
+    #[test]
+    fn work_that_was_done_row_by_row_is_not_held() {
+        // Columns: id, stage, decided_at.
+        let mut table = stages();
+        table.columns.push(table.columns[1].clone());
+        let group = Group {
+            columns: vec![1, 2],
+            newest_by: 2,
+        };
+        let grouped = TableRules {
+            groups: vec![group],
+            last_updated: None,
+        };
+        let dated = TableRules {
+            groups: vec![],
+            last_updated: Some(2),
+        };
+        let decided = |time: &dyn Fn(i64) -> i64| -> Vec<RowOp> {
+            let row = |key, stage: &str, time| vec![Value::Integer(key), Value::text(stage), Value::Integer(time)];
+            let update = |key| RowOp::Update {
+                before: row(key, "pending", -key),
+                after: row(key, "reviewed", time(key)),
+            };
+            (0..90).map(update).collect()
+        };
+        for rules in [grouped, dated] {
+            let held = |time: &dyn Fn(i64) -> i64| wiped_column(&table, 100, &decided(time), &rules).is_some();
+            assert!(!held(&|key| 1000 + key), "each at its own time");
+            assert!(held(&|_| 1000), "all at one time");
+            assert!(held(&|key| -key), "no time of their own");
+        }
     }
 }

@@ -4,5 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
+mod crash;
+mod guards;
+mod line;
 mod load;
+mod quiet;
 mod story;

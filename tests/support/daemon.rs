@@ -1,5 +1,7 @@
 //! The built `modsyncd`, run as a service manager would, and the built `modsyncctl` that asks it.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -31,21 +33,16 @@ pub struct Answer {
 impl Daemon {
     /// Starts the daemon with the world's config and waits until its socket answers.
     pub fn start(world: &World) -> Self {
-        let daemon = Self::launch(world);
-        daemon.until_it_answers();
-        daemon
-    }
-
-    /// Starts the daemon and does not wait.
-    pub fn launch(world: &World) -> Self {
         let (config, home, errors) = (world.config_file(), world.path("home"), world.path("modsyncd.err"));
-        Self {
+        let mut daemon = Self {
             child: run(&config, &home, &errors),
             socket: world.socket(),
             config,
             home,
             errors,
-        }
+        };
+        daemon.until_it_answers();
+        daemon
     }
 
     /// Starts it again, after it ended.
@@ -54,8 +51,10 @@ impl Daemon {
         self.until_it_answers();
     }
 
-    fn until_it_answers(&self) {
+    fn until_it_answers(&mut self) {
         until("the daemon's socket answers", || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the daemon ended: {}", self.errors());
             (self.ctl(&["status"]).code != 3).then_some(())
         });
     }
@@ -87,6 +86,35 @@ impl Daemon {
     /// `status --json`.
     pub fn status(&self) -> Json {
         self.json(&["status"]).1
+    }
+
+    /// `/metrics`, by hand over the socket.
+    pub fn metrics(&self) -> String {
+        let mut answer = String::new();
+        self.get("/metrics").read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Waits until a cycle enters a phase.
+    pub fn until_phase(&self, phase: &str) {
+        let mut events = self.get("/v1/events");
+        let (mut heard, mut chunk) = (String::new(), [0; 4096]);
+        while !heard.contains(&format!("\"phase\":\"{phase}\"")) {
+            let length = events.read(&mut chunk).unwrap();
+            assert!(length > 0, "the events ended: {heard}");
+            heard.push_str(&String::from_utf8_lossy(&chunk[..length]));
+        }
+    }
+
+    fn get(&self, path: &str) -> UnixStream {
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: modsync\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        stream
     }
 
     /// Waits for a status like that.

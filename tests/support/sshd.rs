@@ -150,9 +150,14 @@ impl Sshd {
 
     /// Ends every session of this server.
     pub fn kill_sessions(&self) {
+        self.signal_sessions("KILL");
+    }
+
+    /// Sends a signal, by name, to every session of this server.
+    pub fn signal_sessions(&self, name: &str) {
         if let Some(child) = &self.child {
             Command::new("pkill")
-                .args(["-KILL", "-P", &child.id().to_string()])
+                .args([&format!("-{name}"), "-P", &child.id().to_string()])
                 .status()
                 .unwrap();
         }

@@ -10,7 +10,7 @@ use modsync::cycle::{CycleError, Pair, Syncer as _, Trigger};
 use modsync::demo::data;
 use rusqlite::Connection;
 
-use super::sshd::Sshd;
+use super::sshd::{Options, Sshd};
 
 pub struct World {
     pub sshd: Sshd,
@@ -51,12 +51,23 @@ impl World {
 
     /// Neither database.
     pub fn empty() -> Self {
-        Self::on(Sshd::start())
+        let folder = tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap();
+        let sshd = Sshd::with(&Options {
+            config: format!("SetEnv XDG_STATE_HOME={}", folder.path().join("remote").display()),
+            ..Options::default()
+        });
+        Self::in_folder(folder, sshd)
     }
 
     /// Neither database, and a server of the test's own making.
     pub fn on(sshd: Sshd) -> Self {
-        let folder = tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap();
+        Self::in_folder(
+            tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap(),
+            sshd,
+        )
+    }
+
+    fn in_folder(folder: tempfile::TempDir, sshd: Sshd) -> Self {
         for name in ["laptop", "site", "home"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
@@ -84,6 +95,11 @@ impl World {
 
     pub fn state(&self) -> PathBuf {
         self.path("state")
+    }
+
+    /// Where modsync keeps the server's base.
+    pub fn remote_state(&self) -> PathBuf {
+        self.path("remote/modsync")
     }
 
     pub fn open_local(&self) -> Connection {
