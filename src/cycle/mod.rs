@@ -60,6 +60,9 @@ pub trait Syncer: Send + 'static {
     /// What the server holds: one round trip.
     fn count_server(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;
 
+    /// What the server held at the end of the last cycle, if the cycle pushed and so was told. Given once; no network.
+    fn counted_by_cycle(&mut self) -> Option<SideCounts>;
+
     /// Closes the connection to the server, if there is one; the next call that needs it opens a new one.
     fn disconnect(&mut self);
 

@@ -95,6 +95,10 @@ impl Syncer for Pair {
         self.or_close(counted)
     }
 
+    fn counted_by_cycle(&mut self) -> Option<SideCounts> {
+        self.counted.take()
+    }
+
     fn disconnect(&mut self) {
         self.close();
     }
