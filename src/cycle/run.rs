@@ -37,6 +37,7 @@ pub(super) async fn run(
     progress: &Progress<'_>,
 ) -> Result<CycleSummary, CycleError> {
     let mut total: Option<CycleSummary> = None;
+    pair.counted = None;
     for _ in 0..ROUNDS {
         let clock = Clock::start(trigger);
         pair.connect(progress).await?;
@@ -407,6 +408,7 @@ async fn push_to_server(
             to,
             keep_out: &keep_out,
         }),
+        count: true,
     };
     let (_, server) = pair.both()?;
     let pushed = server
@@ -415,6 +417,7 @@ async fn push_to_server(
         .await
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
     exchange.refuse(&pair.layout, Side::Server, &pushed);
+    pair.counted = pushed.counts;
     Ok(backup)
 }
 

@@ -2,7 +2,8 @@
 
 use super::answer::{Fields, missing};
 use super::statements::TableSql;
-use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, Sql, SqlError, SqlErrorKind, names, values};
+use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, Sql, SqlError, SqlErrorKind, counts, names, values};
+use crate::control::types::SideCounts;
 use crate::merge::Settled;
 use crate::model::{Key, RowOp, Table, Trigger};
 
@@ -17,6 +18,8 @@ pub struct Push<'a> {
     pub backup: Option<&'a str>,
     /// The base's move after the writes.
     pub advance: Option<Advance<'a>>,
+    /// Whether the side is counted after all this: so that telling the counts costs no round trip of its own.
+    pub count: bool,
 }
 
 /// How the base moves: to what this side reported as its changes, and on by the writes whose guards held.
@@ -31,12 +34,14 @@ pub struct Advance<'a> {
 }
 
 /// What came of a push.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pushed {
     /// By table, the writes (indexes into [`Push::ops`]) whose guards did not hold: another program was there first.
     pub refused: Vec<Vec<usize>>,
     /// By table, those that a constraint of this side's schema refuses.
     pub barred: Vec<Vec<usize>>,
+    /// What the side holds now, when [`Push::count`] asked for it.
+    pub counts: Option<SideCounts>,
 }
 
 impl<S: Sql> Replica<S> {
@@ -49,22 +54,34 @@ impl<S: Sql> Replica<S> {
         let script = self.push_script(push);
         let none = || self.tables.iter().map(|_| Vec::new()).collect::<Vec<Vec<usize>>>();
         let (mut refused, mut barred) = (none(), none());
-        let counts: Vec<usize> = push.ops.iter().map(Vec::len).collect();
+        let ops: Vec<usize> = push.ops.iter().map(Vec::len).collect();
+        let mut counts = push.count.then(SideCounts::default);
         self.sql
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("write", row);
-                fields.expect("refused")?;
-                let table = fields.index(counts.len())?;
-                let seq = fields.index(counts[table])?;
-                match fields.index(2)? {
-                    0 => refused[table].push(seq),
-                    _ => barred[table].push(seq),
+                let tag = fields.text()?;
+                match (tag.as_str(), &mut counts) {
+                    ("refused", _) => {
+                        let table = fields.index(ops.len())?;
+                        let seq = fields.index(ops[table])?;
+                        match fields.index(2)? {
+                            0 => refused[table].push(seq),
+                            _ => barred[table].push(seq),
+                        }
+                        Ok(())
+                    }
+                    (_, Some(counts)) => counts::take(counts, &tag, fields),
+                    _ => Err(missing("write: a known row")),
                 }
-                Ok(())
             })
             .await
             .map_err(explain)?;
-        Ok(Pushed { refused, barred })
+        let counts = counts.map(counts::summed);
+        Ok(Pushed {
+            refused,
+            barred,
+            counts,
+        })
     }
 
     fn push_script(&self, push: &Push<'_>) -> Script {
@@ -102,6 +119,9 @@ impl<S: Sql> Replica<S> {
         }
         if let Some(advance) = &push.advance {
             script.step(self.advance_step(&statements, advance));
+        }
+        if push.count {
+            counts::ask(&mut script, &self.tables);
         }
         script
     }
