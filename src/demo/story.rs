@@ -71,17 +71,18 @@ async fn at_home(stage: &mut Stage, page: &mut Page<'_>) -> Result<Contents, Dem
     let engine = status.engine.unwrap_or_default();
     page.line(
         "engine",
-        &format!("{engine}, run over SSH; on a real server sqlite3, python3 or php will do"),
+        &format!("{engine}; on a real server sqlite3, python3 or php will do"),
     )?;
     let equal = tally::equal(stage.sides()).map_err(reading)?;
     if !equal.holds() {
         return Err(DemoError::Failed(equal.problems));
     }
+    let before = Contents::read(&stage.laptop.conn).map_err(reading)?;
+    let (rows, tables) = (before.total(), before.tables().count());
     page.result(&format!(
-        "{took} after the daemon's start both sides are alike: {}",
-        equal.claim
+        "after {took} both sides are alike: {rows} rows in {tables} tables"
     ))?;
-    Contents::read(&stage.laptop.conn).map_err(reading)
+    Ok(before)
 }
 
 /// The line is cut, and both sides go on by themselves.
@@ -117,7 +118,7 @@ async fn on_the_train(stage: &mut Stage, page: &mut Page<'_>) -> Result<Train, D
     let twins = [twin(laptop)?, twin(site)?];
     page.line(
         "both",
-        &format!("each queues something else, and both counters give it the same id: {id}"),
+        &format!("each queues something else, and both counters give it id {id}"),
     )?;
     Ok(Train {
         reviews,
@@ -143,13 +144,13 @@ async fn the_line_comes_back(stage: &mut Stage, page: &mut Page<'_>, train: &Tra
     let cycles = stage.daemon.cycles_since(mark);
     page.line("daemon", &moved(&cycles))?;
     if let Some(backup) = cycles.iter().find_map(|cycle| cycle.backup.as_ref()) {
-        page.line("backup", &format!("{backup}, on the server, before its first write"))?;
+        page.line("backup", &format!("{backup} on the server, before writing"))?;
     }
     let [laptop_id, site_id] = train.twins.each_ref().map(|twin| twin.entry_id(&stage.laptop.conn));
     let (laptop_id, site_id) = (told(laptop_id)?, told(site_id)?);
     page.line(
         "ids",
-        &format!("the server's entry keeps {site_id}; the laptop's, which nobody had seen, is now {laptop_id}"),
+        &format!("the server's entry keeps {site_id}; the laptop's, new to all, is now {laptop_id}"),
     )?;
     page.result(&format!(
         "{} after the server's return both sides are alike again",

@@ -16,8 +16,8 @@ const HEADINGS: [&str; 8] = [
     "before\nboth",
     "wrote\nlaptop",
     "wrote\nphone",
-    "moved to\nlaptop",
-    "moved to\nserver",
+    "came to\nlaptop",
+    "came to\nserver",
     "now\nlaptop",
     "now\nserver",
 ];
@@ -58,7 +58,7 @@ impl Ledger<'_> {
             ]);
         }
         for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 1));
+            column.set_padding((0, 2));
             if index > 0 {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -133,7 +133,7 @@ mod tests {
         let lines = Ledger {
             before: &contents(200),
             laptop_wrote: wrote(9, 0, 0),
-            site_wrote: wrote(1, 7, 2),
+            site_wrote: wrote(0, 7, 2),
             cycles: vec![cycle(8, 9), cycle(2, 0)],
             laptop: &contents(210),
             site: &contents(209),
