@@ -3,10 +3,12 @@
 //! - `story` tells it, from top to bottom.
 //! - `stage` is what it is played on: a folder, two databases ([`data`]), an SSH server ([`server`]), and the daemon,
 //!   a real process (`resident`) that knows nothing of the demo.
-//! - `hand` is what the other programs do to the databases; `tally` says what came of it, and asks SQLite alone.
+//! - `hand` is what the other programs do to the databases, `witness` and `contents` remember what was there, and
+//!   `tally` says what came of it. They ask SQLite alone.
 //! - `page` and `table` are what it looks like.
 
 mod content;
+mod contents;
 pub mod data;
 mod error;
 mod hand;
@@ -18,6 +20,7 @@ mod stage;
 mod story;
 mod table;
 mod tally;
+mod witness;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::contents::Contents;
 use super::data;
 use super::error::DemoError;
 use super::page::Page;
 use super::stage::Stage;
 use super::table::{HEAD, Ledger};
-use super::tally::{self, Check, Contents, Witness};
+use super::tally::{self, Check};
+use super::witness::Witness;
 use crate::control::types::{CycleSummary, State};
 use crate::ctl::text;
 
@@ -99,13 +101,13 @@ async fn on_the_train(stage: &mut Stage, page: &mut Page<'_>) -> Result<Train, D
 
     let (laptop, site) = (&mut stage.laptop.conn, &mut stage.site.conn);
     let reviewed = data::phone_reviews(site, REVIEWS).map_err(writing("server"))?;
-    let reviews = Witness::of_each(site, tally::REVIEW, &reviewed).map_err(reading)?;
+    let reviews = Witness::reviews(site, &reviewed).map_err(reading)?;
     page.line(
         "phone",
         &format!("reviews {} waiting products on the website", reviews.len()),
     )?;
     let added = data::laptop_adds(laptop, PRODUCTS).map_err(writing("laptop"))?;
-    let products = Witness::of_each(laptop, tally::PRODUCT, &added).map_err(reading)?;
+    let products = Witness::products(laptop, &added).map_err(reading)?;
     page.line(
         "laptop",
         &format!(
@@ -114,7 +116,7 @@ async fn on_the_train(stage: &mut Stage, page: &mut Page<'_>) -> Result<Train, D
         ),
     )?;
     let id = data::same_id_on_both(laptop, site).map_err(writing("laptop or the server"))?;
-    let twin = |conn| Witness::of_entry(conn, id).map_err(reading);
+    let twin = |conn| Witness::entry(conn, id).map_err(reading);
     let twins = [twin(laptop)?, twin(site)?];
     page.line(
         "both",
@@ -166,7 +168,7 @@ async fn one_write_each_way(stage: &mut Stage, page: &mut Page<'_>) -> Result<Ve
 
     let mark = stage.daemon.cycles();
     let urls = data::phone_reviews(&mut stage.site.conn, 1).map_err(writing("server"))?;
-    let review = Witness::of_each(&stage.site.conn, tally::REVIEW, &urls).map_err(reading)?;
+    let review = Witness::reviews(&stage.site.conn, &urls).map_err(reading)?;
     let took = stage
         .daemon
         .until("a review is on the laptop", || all_hold(&review, &stage.laptop.conn))
@@ -177,7 +179,7 @@ async fn one_write_each_way(stage: &mut Stage, page: &mut Page<'_>) -> Result<Ve
 
     let mark = stage.daemon.cycles();
     let urls = data::laptop_adds(&mut stage.laptop.conn, 1).map_err(writing("laptop"))?;
-    let product = Witness::of_each(&stage.laptop.conn, tally::PRODUCT, &urls).map_err(reading)?;
+    let product = Witness::products(&stage.laptop.conn, &urls).map_err(reading)?;
     let took = stage
         .daemon
         .until("a new product is on the server", || {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::contents::Contents;
 use super::hand::Written;
-use super::tally::Contents;
+
 use crate::control::types::CycleSummary;
 
 /// Lines of the head.
@@ -149,7 +150,6 @@ mod tests {
                 "retailer_url_patterns",
                 "200",
                 "+9",
-                "+1",
                 "~7",
                 "-2",
                 "10",
