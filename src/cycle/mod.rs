@@ -19,7 +19,9 @@ pub use error::CycleError;
 pub use history::History;
 pub use pair::Pair;
 
-use crate::control::types::{CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, SyncRequest, VerifyReport};
+use crate::control::types::{
+    CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,
+};
 
 /// Takes phases as they happen.
 pub type Progress<'a> = dyn Fn(PhaseEvent) + Send + Sync + 'a;
@@ -60,11 +62,23 @@ pub trait Syncer: Send + 'static {
     /// What the server holds: one round trip.
     fn count_server(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;
 
+    /// What a person should know of the pair, apart from its rows. No network.
+    fn standing(&mut self) -> impl Future<Output = Result<Standing, CycleError>> + Send;
+
     /// Closes the connection to the server, if there is one; the next call that needs it opens a new one.
     fn disconnect(&mut self);
 
     /// The program at the far end of the open session ("sqlite3 3.40.1"), if there is one.
     fn engine(&self) -> Option<String>;
+}
+
+/// What a person should know of a pair, apart from its rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Tables that are left out or held, with the reason, as of the last time that both schemas were read.
+    pub left_out: Vec<Skipped>,
+    /// Conflicts that nobody has looked at.
+    pub conflicts: u64,
 }
 
 /// What started a cycle.

@@ -8,11 +8,11 @@ use super::history::History;
 use super::layout::Layout;
 use super::{CycleError, first};
 use crate::config::{self, Config};
-use crate::control::types::{Phase, PhaseEvent};
+use crate::control::types::{Phase, PhaseEvent, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side, to_hex};
 use crate::replica::sqlite::OpenMode;
-use crate::replica::{Head, LocalSql, Replica, SqlError};
+use crate::replica::{self, Head, LocalSql, Replica, SqlError};
 use crate::ssh::{
     ConnectOptions, Connection, DatabaseState, Hello, Session, SessionError, SessionOptions, Traffic, Transport as _,
 };
@@ -98,11 +98,8 @@ impl Pair {
             total: None,
         });
         let local_missing = !self.config.local.database.exists();
-        if local_missing && self.has_synced() {
-            return Err(self.gone(&format!(
-                "the laptop's database {}",
-                self.config.local.database.display()
-            )));
+        if local_missing {
+            self.must_be_first("laptop's", &self.config.local.database.to_string_lossy())?;
         }
         let (connection, session, hello) = self.open_session(local_missing, progress).await?;
         if local_missing && !self.config.local.database.exists() {
@@ -152,32 +149,32 @@ impl Pair {
                 "check both paths in the config; one of the two databases must exist",
             ));
         }
-        if self.has_synced() {
-            return Err(self.gone(&format!("the server's database {}", hello.database)));
-        }
+        self.must_be_first("server's", &hello.database)?;
         first::send(&self.config, &connection, &hello, progress).await?;
         let (session, hello) = Session::open(&*connection, &options).await?;
         Ok((connection, session, hello))
     }
 
+    /// A database that is missing is made from the other one, but only where the two never met: one that was there and
+    /// is gone may be on a disk that is not mounted.
+    fn must_be_first(&self, whose: &str, path: &str) -> Result<(), CycleError> {
+        let base = self.base_file();
+        let synced = replica::generation_of(&base).is_some_and(|number| number > 0);
+        if !synced {
+            return Ok(());
+        }
+        Err(CycleError::attention(
+            format!("open the {whose} database {path}: it was there at the last sync and is gone"),
+            format!(
+                "put it back, from a backup if need be; to have it made anew from the other side, remove {}",
+                base.display()
+            ),
+        ))
+    }
+
+    /// The laptop's base.
     fn base_file(&self) -> PathBuf {
         self.config.daemon.state_dir.join("base.db")
-    }
-
-    /// Whether these two databases were both there before.
-    fn has_synced(&self) -> bool {
-        self.base_file().exists()
-    }
-
-    /// A database that was there and is not any more is no first sync: somebody should look.
-    fn gone(&self, which: &str) -> CycleError {
-        CycleError::attention(
-            format!("{which} was synced before and is gone; nothing was written"),
-            format!(
-                "put it back, or, if it is to be made anew from the other side, move {} away",
-                self.base_file().display()
-            ),
-        )
     }
 
     /// Opens the laptop's database if it is not open; its schema is read anew in any case.
@@ -219,6 +216,12 @@ impl Pair {
     async fn lay_out(&mut self, local: &Schema, server: &Schema) -> Result<(), CycleError> {
         self.must_have_kept_its_tables([local, server]).await?;
         self.layout = self.layout_of(local, server);
+        if self.layout.local.is_empty() {
+            return Err(CycleError::attention(
+                "compare the schemas: the two databases have no table in common that can be synced",
+                "check that both paths name the databases that belong together",
+            ));
+        }
         let (ours, theirs) = (self.layout.local.clone(), self.layout.server.clone());
         let (local, server) = self.both()?;
         let (ours, theirs) = tokio::join!(local.prepare(ours), server.replica.prepare(theirs));
@@ -279,8 +282,12 @@ impl Pair {
         }
     }
 
-    /// Takes note that a cycle has dealt with all changes up to these heads, the laptop's and the server's.
-    pub(super) fn acknowledge(&mut self, [local, server]: &[Head; 2]) {
+    /// Takes note that a cycle has dealt with all changes up to these heads, the laptop's and the server's. One that went
+    /// one way only has not: what it left is a change still.
+    pub(super) fn acknowledge_unless_limited(&mut self, request: &SyncRequest, [local, server]: &[Head; 2]) {
+        if request.pull_only || request.skip_pull {
+            return;
+        }
         if let Ok((ours, theirs)) = self.both() {
             ours.acknowledge(local);
             theirs.replica.acknowledge(server);

@@ -1,6 +1,6 @@
 //! What the daemon asks of the pair, answered. After an error a session whose state nobody knows is closed.
 
-use super::{CycleError, Pair, Progress, Syncer, Trigger, run};
+use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
 use crate::control::types::{CheckReport, CycleSummary, DiffReport, SideCounts, SyncRequest, VerifyReport};
 use crate::model::Side;
 
@@ -100,6 +100,13 @@ impl Syncer for Pair {
     async fn count_server(&mut self) -> Result<SideCounts, CycleError> {
         let counted = self.count_at_server().await;
         self.or_close(counted)
+    }
+
+    async fn standing(&mut self) -> Result<Standing, CycleError> {
+        Ok(Standing {
+            left_out: self.layout.left_out.clone(),
+            conflicts: self.history.unseen_conflicts().await?,
+        })
     }
 
     fn disconnect(&mut self) {

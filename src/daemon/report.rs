@@ -10,6 +10,9 @@ pub(super) fn recommendation(status: &Status, hint: Option<&str>) -> String {
     }
     match status.state {
         State::Starting => "wait for the first cycle".to_owned(),
+        State::Idle if status.conflicts > 0 => {
+            "run `modsyncctl conflicts` to see what both sides changed at once, and which version won".to_owned()
+        }
         State::Idle => match status.in_sync {
             Some(true) => "nothing to do: both sides hold the same".to_owned(),
             _ => "nothing to do: the server is asked again by itself".to_owned(),
@@ -34,8 +37,6 @@ fn attention(status: &Status) -> String {
     if last.is_some_and(|cycle| cycle.held > 0) {
         "run `modsyncctl diff` to see what is held back; `modsyncctl sync-now --allow-deletes` if it is meant"
             .to_owned()
-    } else if last.is_some_and(|cycle| cycle.conflicts > 0) {
-        "run `modsyncctl conflicts` to see what both sides changed at once".to_owned()
     } else {
         "run `modsyncctl doctor` to find the cause, then `modsyncctl sync-now`".to_owned()
     }
@@ -73,18 +74,21 @@ mod tests {
 
     #[test]
     fn an_error_knows_best_and_held_rows_go_before_conflicts() {
-        let status = |held, conflicts| Status {
-            state: State::Attention,
+        let status = |state, held, conflicts| Status {
+            state,
+            conflicts,
             last_cycle: Some(CycleSummary {
                 held,
-                conflicts,
                 ..CycleSummary::default()
             }),
             ..Status::default()
         };
-        assert_eq!(recommendation(&status(1, 1), Some("do this")), "do this");
-        assert!(recommendation(&status(1, 1), None).contains("diff"));
-        assert!(recommendation(&status(0, 1), None).contains("conflicts"));
-        assert!(recommendation(&status(0, 0), None).contains("doctor"));
+        assert_eq!(
+            recommendation(&status(State::Attention, 1, 1), Some("do this")),
+            "do this"
+        );
+        assert!(recommendation(&status(State::Attention, 1, 1), None).contains("diff"));
+        assert!(recommendation(&status(State::Attention, 0, 1), None).contains("doctor"));
+        assert!(recommendation(&status(State::Idle, 0, 1), None).contains("conflicts"));
     }
 }

@@ -10,7 +10,7 @@ use crate::control::handler::DiffRequest;
 use crate::control::types::{
     CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, PhaseEvent, SideCounts, SyncRequest, VerifyReport,
 };
-use crate::cycle::{CycleError, Syncer, Trigger};
+use crate::cycle::{CycleError, Standing, Syncer, Trigger};
 
 /// The longest wait for the server's answer to "did you change?". Far beyond any working line: it ends a look that a
 /// dead connection would keep for ever.
@@ -51,6 +51,8 @@ pub(super) enum Done {
         local: Option<SideCounts>,
         /// `None`: not counted.
         server: Option<SideCounts>,
+        /// `None`: not known.
+        standing: Option<Standing>,
     },
     LookedLocal(Result<bool, CycleError>),
     LookedServer(Result<bool, CycleError>),
@@ -185,11 +187,17 @@ async fn count_after<S: Syncer>(syncer: &mut S, result: Result<CycleSummary, Cyc
         local = logged("count the local rows", syncer.count_local().await);
         server = logged("count the server's rows", syncer.count_server().await);
     }
-    Done::Synced { result, local, server }
+    let standing = logged("read what is left out and the conflicts", syncer.standing().await);
+    Done::Synced {
+        result,
+        local,
+        server,
+        standing,
+    }
 }
 
-fn logged(action: &str, counts: Result<SideCounts, CycleError>) -> Option<SideCounts> {
-    counts
+fn logged<T>(action: &str, result: Result<T, CycleError>) -> Option<T> {
+    result
         .inspect_err(|error| tracing::warn!("cannot {action} after a cycle: {error}"))
         .ok()
 }

@@ -13,7 +13,7 @@ use modsync::control::types::{
     CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, Phase, PhaseEvent, SideCounts, Status, SyncRequest,
     VerifyReport,
 };
-use modsync::cycle::{CycleError, Progress, Syncer, Trigger};
+use modsync::cycle::{CycleError, Progress, Standing, Syncer, Trigger};
 use modsync::daemon::{FatalError, Handle, Pairs, Surroundings};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -118,6 +118,10 @@ impl Syncer for Scripted {
                 ..CycleSummary::default()
             }),
         }
+    }
+
+    async fn standing(&mut self) -> Result<Standing, CycleError> {
+        Ok(Standing::default())
     }
 
     async fn check(&mut self) -> Result<CheckReport, CycleError> {

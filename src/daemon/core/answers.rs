@@ -27,7 +27,16 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     fn take_done(&mut self, running: Running, done: Done) {
         let now = Instant::now();
         match done {
-            Done::Synced { result, local, server } => {
+            Done::Synced {
+                result,
+                local,
+                server,
+                standing,
+            } => {
+                if let Some(standing) = standing {
+                    self.status.left_out = standing.left_out;
+                    self.status.conflicts = standing.conflicts;
+                }
                 if local.is_some() {
                     self.plan.local_counted(now);
                 }

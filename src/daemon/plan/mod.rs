@@ -76,12 +76,8 @@ enum Agreement {
     Unknown,
     /// Both sides held the same.
     Reached,
-    /// Something was held back or stopped.
-    Missed {
-        reason: Option<String>,
-        /// Whether rows are known to differ; a cycle that only met conflicts leaves that open.
-        differ: bool,
-    },
+    /// Something was held back or stopped, for this reason.
+    Missed(Option<String>),
 }
 
 /// The state machine.
@@ -323,10 +319,9 @@ impl Plan {
                 self.server_answered(now);
                 self.agreement = match summary.outcome {
                     Outcome::Synced | Outcome::Unchanged => Agreement::Reached,
-                    outcome => Agreement::Missed {
-                        reason: summary.reason.clone(),
-                        differ: outcome != Outcome::Attention || summary.held > 0,
-                    },
+                    // Conflicts have been settled, the losing values are on record: that can wait for a person.
+                    Outcome::Attention if summary.held == 0 => Agreement::Reached,
+                    _ => Agreement::Missed(summary.reason.clone()),
                 };
             }
             (Some(Ok(_)), None) => self.ended_partly(now, scope),

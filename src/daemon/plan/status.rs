@@ -20,7 +20,7 @@ impl Plan {
             State::Offline
         } else if self.trouble.is_some() {
             State::Attention
-        } else if let Agreement::Missed { reason, .. } = &self.agreement {
+        } else if let Agreement::Missed(reason) = &self.agreement {
             return (State::Attention, reason.clone(), None);
         } else if self.agreement == Agreement::Unknown {
             State::Starting
@@ -38,7 +38,7 @@ impl Plan {
         let changed = known.local.is_some() || known.server.is_some();
         match &self.agreement {
             _ if changed => Some(false),
-            Agreement::Missed { differ: true, .. } => Some(false),
+            Agreement::Missed(_) => Some(false),
             Agreement::Reached if self.server_known && self.trouble.is_none() => Some(true),
             _ => None,
         }

@@ -320,7 +320,7 @@ fn requests_go_first_in_every_state() {
 #[case::server_out_of_reach(settled(vec![(1.0, ServerFails(ErrorCode::Offline))]), State::Offline, None)]
 #[case::key_refused(settled(vec![(1.0, ServerFails(ErrorCode::Attention))]), State::Attention, None)]
 #[case::held_back(vec![(0.0, Cycle(Outcome::Stopped))], State::Attention, Some(false))]
-#[case::conflicts_alone(vec![(0.0, Cycle(Outcome::Attention))], State::Attention, None)]
+#[case::conflicts_alone(settled(vec![(1.0, Cycle(Outcome::Attention)), (1.0, Local(false))]), State::Idle, Some(true))]
 fn status_says_what_is_known(#[case] events: Vec<(f64, Happens)>, #[case] state: State, #[case] in_sync: Option<bool>) {
     let (plan, _) = plan_after(SETTINGS, events);
     assert_eq!((plan.state(false).0, plan.in_sync()), (state, in_sync));
