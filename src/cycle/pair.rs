@@ -313,6 +313,13 @@ impl Pair {
             self.local = None;
         }
     }
+
+    /// Opens both sides anew: what is open is not, or may not be, what the paths name.
+    pub(super) async fn reopen(&mut self, progress: &super::Progress<'_>) -> Result<(), CycleError> {
+        self.server = None;
+        self.local = None;
+        self.connect(progress).await
+    }
 }
 
 fn closed_meanwhile() -> CycleError {

@@ -181,16 +181,13 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
             Err(error) if error.code == ErrorCode::Failed && !reopened => {
                 tracing::debug!(%error, "reading the changes failed: opening both sides anew");
                 reopened = true;
-                pair.close();
-                pair.connect(progress).await?;
+                pair.reopen(progress).await?;
                 continue;
             }
             Err(error) => return Err(error),
         };
         if local.head.moved || server.head.moved {
-            // What is open is not what the path names any more.
-            pair.close();
-            pair.connect(progress).await?;
+            pair.reopen(progress).await?;
             continue;
         }
         let (ours, theirs) = pair.both()?;

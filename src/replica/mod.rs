@@ -330,10 +330,10 @@ impl<S: Sql> Replica<S> {
 }
 
 impl Replica<LocalSql> {
-    /// Whether the session can be used: not after an error, nor after a run that was cut off.
+    /// Whether the session can be used again: not after an error, nor after a run or a lock that was cut off.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.sql.is_open()
+        self.sql.is_open() && !self.locked
     }
 }
 
