@@ -112,7 +112,7 @@ async fn download(sftp: &Sftp, from: &str, target: &Path, progress: &Progress<'_
             phase: Phase::Copy,
             done: Some(done),
             total: Some(total),
-        })
+        });
     };
     sftp.download(from, 0, &mut file, tell).await.map_err(of_sftp)?;
     file.sync_all().await.map_err(|error| failed("write", error))?;
@@ -181,7 +181,7 @@ async fn upload(
             phase: Phase::Copy,
             done: Some(done),
             total: Some(total),
-        })
+        });
     };
     let uploaded = sftp.upload(file, &beside, 0o600, tell).await.map_err(of_sftp);
     let placed = match uploaded {

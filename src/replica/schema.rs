@@ -267,8 +267,7 @@ impl Reader {
         primary.sort_unstable();
         let primary: Vec<usize> = primary.into_iter().map(|(_, index)| index).collect();
         // A primary key without an index of its own, in a rowid table, is the rowid by another name.
-        let has_index = indexes.clone().any(|index| index.primary);
-        let alias = primary.len() == 1 && !options.contains("WITHOUT ROWID") && !has_index;
+        let alias = primary.len() == 1 && !options.contains("WITHOUT ROWID") && !indexes.clone().any(|it| it.primary);
         let rowid = primary.first().copied().filter(|_| alias);
         if alias {
             unique.push(primary.clone());
@@ -281,7 +280,9 @@ impl Reader {
             name: name.clone(),
             key,
             rowid,
-            autoincrement: alias && sql.to_ascii_uppercase().contains("AUTOINCREMENT") && self.has_sequence(),
+            autoincrement: alias
+                && sql.to_ascii_uppercase().contains("AUTOINCREMENT")
+                && self.has_table("sqlite_sequence"),
             unique,
             foreign_keys: foreign_keys.collect(),
             triggers: self.triggers(name),
@@ -301,8 +302,8 @@ impl Reader {
         made.collect()
     }
 
-    fn has_sequence(&self) -> bool {
-        self.objects.iter().any(|object| object[0] == "sqlite_sequence")
+    fn has_table(&self, name: &str) -> bool {
+        self.objects.iter().any(|object| object[0] == name)
     }
 
     /// A declaration without parent columns means the parent's primary key.
