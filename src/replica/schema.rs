@@ -272,6 +272,7 @@ impl Reader {
         if alias {
             unique.push(primary.clone());
         }
+        let sequence = self.objects.iter().any(|object| object[0] == "sqlite_sequence");
         let key = natural_key(&columns, &unique, primary, rowid);
         let foreign_keys = self.foreign.get(name).into_iter().flat_map(BTreeMap::values);
         let foreign_keys =
@@ -280,9 +281,7 @@ impl Reader {
             name: name.clone(),
             key,
             rowid,
-            autoincrement: alias
-                && sql.to_ascii_uppercase().contains("AUTOINCREMENT")
-                && self.has_table("sqlite_sequence"),
+            autoincrement: alias && sql.to_ascii_uppercase().contains("AUTOINCREMENT") && sequence,
             unique,
             foreign_keys: foreign_keys.collect(),
             triggers: self.triggers(name),
@@ -300,10 +299,6 @@ impl Reader {
             sql: o[3].clone(),
         });
         made.collect()
-    }
-
-    fn has_table(&self, name: &str) -> bool {
-        self.objects.iter().any(|object| object[0] == name)
     }
 
     /// A declaration without parent columns means the parent's primary key.
