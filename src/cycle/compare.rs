@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::exchange::{Exchange, Stopped};
-use super::{CycleError, Pair, report, run};
+use super::{CycleError, Pair, look, report, run};
 use crate::control::types::{
     CheckReport, DiffReport, ErrorCode, Move, SyncRequest, TableCheck, TableVerify, VerifyReport,
 };
@@ -111,7 +111,7 @@ impl Pair {
 
     async fn plan(&mut self) -> Result<(String, Result<Exchange, Stopped>), CycleError> {
         self.connect(&|_| ()).await?;
-        let seen = run::look(self, &SyncRequest::default(), &|_| ()).await?;
+        let seen = look::look(self, &SyncRequest::default(), &|_| ()).await?;
         let id = seen
             .exchange
             .as_ref()

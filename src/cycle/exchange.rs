@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::Layout;
-use crate::control::types::SyncRequest;
-use crate::merge::brakes::{self, Held, Seen};
+use super::limits::Size;
+pub use super::limits::{Limits, Stopped};
+use crate::merge::brakes::{Held, Seen};
 use crate::merge::{self, Conflict, Plan, Settled, TableInput, Triple, Zones};
 use crate::model::{Delta, Key, Row, RowOp, Side, Table, TableDelta};
 use crate::replica::Pushed;
@@ -97,10 +98,6 @@ pub fn is_base_of(base: &[Vec<Row>], layout: &Layout, delta: &Delta) -> bool {
     })
 }
 
-/// Why a cycle must not write anything.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stopped(pub Held);
-
 impl Exchange {
     /// Merges, and applies the brakes and the request's limits.
     ///
@@ -152,76 +149,6 @@ impl Exchange {
         Self {
             tables: tables.collect(),
             ..Self::default()
-        }
-    }
-
-    fn hold(&mut self, table: &Table, rows: u64, seen: Seen) {
-        self.held_rows += rows;
-        self.held.push(Held {
-            table: table.name.clone(),
-            seen,
-        });
-    }
-
-    /// Rows that their key does not tell from others stay where they are.
-    fn hold_keyless(&mut self, layout: &Layout, sizes: &[[Size; 2]]) {
-        for (index, (table, [local, server])) in layout.local.iter().zip(sizes).enumerate() {
-            let keys = local.doubled.max(server.doubled);
-            if keys > 0 {
-                let rows = self.tables[index].hold_all();
-                self.hold(table, rows.max(1), Seen::Doubled { keys });
-            }
-            let rows = local.unkeyed + server.unkeyed;
-            if rows > 0 {
-                self.hold(table, rows, Seen::Unkeyed { rows });
-            }
-        }
-    }
-
-    fn brake(&mut self, layout: &Layout, sizes: &[[Size; 2]], limits: &Limits<'_>) -> Result<(), Stopped> {
-        if limits.request.allow_deletes {
-            return Ok(());
-        }
-        for side in 0..2 {
-            stop_when_empty(layout, sizes.iter().map(|sizes| sizes[side]))?;
-        }
-        for (index, table) in layout.local.iter().enumerate() {
-            // Writes for one side come from the other: its rows are the ones that shrank or were wiped.
-            for (side, source) in [(Side::Local, sizes[index][1]), (Side::Server, sizes[index][0])] {
-                let exchange = &mut self.tables[index];
-                let writes = exchange.ops_mut(side);
-                if let Some(held) = brakes::wiped_column(table, source.rows, writes, &layout.rules[index]) {
-                    let rows = exchange.hold_all();
-                    self.hold(table, rows, held.seen);
-                } else if let Some(held) = too_many_deletes(table, source, writes, limits.max_delete) {
-                    let rows = exchange.hold_deletes(table, side);
-                    self.hold(table, rows, held.seen);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// `--pull-only` and `--skip-pull`.
-    fn limit(&mut self, layout: &Layout, request: &SyncRequest, server_keys: &[BTreeSet<Key>]) {
-        for (index, (table, changed)) in layout.local.iter().zip(server_keys).enumerate() {
-            let exchange = &mut self.tables[index];
-            if request.pull_only {
-                let ops = std::mem::take(&mut exchange.to_server);
-                exchange.unpushed.extend(ops.iter().flat_map(|op| op_keys(table, op)));
-            }
-            if request.skip_pull {
-                let ops = std::mem::take(&mut exchange.to_local);
-                exchange.keep_out.extend(changed.iter().cloned());
-                exchange.keep_out.extend(ops.iter().flat_map(|op| op_keys(table, op)));
-                exchange.conflicts.clear();
-            }
-            let before = exchange.to_server.len();
-            exchange.drop_kept_out(table);
-            let rows = (before - exchange.to_server.len()) as u64;
-            if rows > 0 {
-                self.hold(table, rows, Seen::Newer { rows });
-            }
         }
     }
 
@@ -284,7 +211,7 @@ impl TableExchange {
         }
     }
 
-    fn ops_mut(&mut self, side: Side) -> &mut Vec<RowOp> {
+    pub(super) fn ops_mut(&mut self, side: Side) -> &mut Vec<RowOp> {
         match side {
             Side::Local => &mut self.to_local,
             Side::Server => &mut self.to_server,
@@ -292,7 +219,7 @@ impl TableExchange {
     }
 
     /// Holds the whole table; says how many writes that stops.
-    fn hold_all(&mut self) -> u64 {
+    pub(super) fn hold_all(&mut self) -> u64 {
         let rows = self.to_local.len() + self.to_server.len();
         self.keep_out
             .extend(self.settled.iter().map(|settled| settled.key.clone()));
@@ -303,7 +230,7 @@ impl TableExchange {
     }
 
     /// Holds the deletes for one side; says how many they are.
-    fn hold_deletes(&mut self, table: &Table, side: Side) -> u64 {
+    pub(super) fn hold_deletes(&mut self, table: &Table, side: Side) -> u64 {
         let gone = self.ops_mut(side).extract_if(.., |op| matches!(op, RowOp::Delete(_)));
         let keys: Vec<Key> = gone.flat_map(|op| op_keys(table, &op)).collect();
         let rows = keys.len() as u64;
@@ -328,7 +255,7 @@ impl TableExchange {
         }
     }
 
-    fn drop_kept_out(&mut self, table: &Table) {
+    pub(super) fn drop_kept_out(&mut self, table: &Table) {
         let keep_out = &self.keep_out;
         let waits = |op: &RowOp| op_keys(table, op).iter().any(|key| keep_out.contains(key));
         let dropped: Vec<Key> = self
@@ -356,59 +283,6 @@ impl TableExchange {
     }
 }
 
-/// What limits a cycle.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits<'a> {
-    /// What was asked for.
-    pub request: &'a SyncRequest,
-    /// The share of a table that may be deleted unasked.
-    pub max_delete: f64,
-    /// Whether there is no base yet, so that nothing can have been deleted.
-    pub first: bool,
-}
-
-/// What one side tells of the size of a table.
-#[derive(Clone, Copy, Debug)]
-struct Size {
-    rows: u64,
-    deleted: u64,
-    unkeyed: u64,
-    doubled: u64,
-}
-
-impl Size {
-    fn of(delta: &TableDelta) -> Self {
-        Self {
-            rows: delta.rows,
-            deleted: delta.deleted.len() as u64,
-            unkeyed: delta.unkeyed,
-            doubled: delta.doubled,
-        }
-    }
-}
-
-/// A side that has no row left in any table is no side that somebody worked on.
-fn stop_when_empty(layout: &Layout, sizes: impl Iterator<Item = Size> + Clone) -> Result<(), Stopped> {
-    if sizes.clone().any(|size| size.rows > 0) {
-        return Ok(());
-    }
-    let mut tables = layout.local.iter().zip(sizes);
-    match tables.find_map(|(table, size)| brakes::emptied(&table.name, size.deleted, size.rows)) {
-        Some(held) => Err(Stopped(held)),
-        None => Ok(()),
-    }
-}
-
-/// `source` is what the side holds that deleted the rows, `writes` go to the other one.
-fn too_many_deletes(table: &Table, source: Size, writes: &[RowOp], share: f64) -> Option<Held> {
-    let deletes = writes.iter().filter(|op| matches!(op, RowOp::Delete(_))).count() as u64;
-    if deletes == 0 {
-        return None;
-    }
-    let rows = source.rows + source.deleted;
-    brakes::emptied(&table.name, rows, source.rows).or_else(|| brakes::max_delete(&table.name, rows, deletes, share))
-}
-
 fn changed_keys(delta: &TableDelta) -> BTreeSet<Key> {
     delta
         .changed
@@ -419,7 +293,7 @@ fn changed_keys(delta: &TableDelta) -> BTreeSet<Key> {
 }
 
 /// The keys of a write: two where it moves an id.
-fn op_keys(table: &Table, op: &RowOp) -> Vec<Key> {
+pub(super) fn op_keys(table: &Table, op: &RowOp) -> Vec<Key> {
     let mut keys: Vec<Key> = [op.before(), op.after()]
         .into_iter()
         .flatten()

@@ -7,6 +7,8 @@ mod exchange;
 mod first;
 mod history;
 mod layout;
+mod limits;
+mod look;
 mod pair;
 mod recover;
 mod report;

@@ -53,9 +53,10 @@ pub(super) fn separate(work: &mut Work<'_>) -> Vec<usize> {
     gone
 }
 
-/// The sets of unique columns that the key does not already keep apart.
+/// The sets of unique columns that the key does not already keep apart; the key itself where its index takes other bytes
+/// for equal.
 pub(super) fn sets(table: &Table) -> Vec<Vec<usize>> {
-    let exact = table.key.iter().all(|&column| table.columns[column].compares_exactly());
+    let exact = table.keyed_by_rowid() || table.key.iter().all(|&column| table.columns[column].compares_exactly());
     let distinct_by_key = |set: &[usize]| exact && table.key.iter().all(|column| set.contains(column));
     table
         .unique

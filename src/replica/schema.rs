@@ -267,12 +267,12 @@ impl Reader {
         primary.sort_unstable();
         let primary: Vec<usize> = primary.into_iter().map(|(_, index)| index).collect();
         // A primary key without an index of its own, in a rowid table, is the rowid by another name.
-        let has_index = indexes.clone().any(|index| index.primary);
-        let alias = primary.len() == 1 && !options.contains("WITHOUT ROWID") && !has_index;
+        let alias = primary.len() == 1 && !options.contains("WITHOUT ROWID") && !indexes.clone().any(|it| it.primary);
         let rowid = primary.first().copied().filter(|_| alias);
         if alias {
             unique.push(primary.clone());
         }
+        let sequence = self.objects.iter().any(|object| object[0] == "sqlite_sequence");
         let key = natural_key(&columns, &unique, primary, rowid);
         let foreign_keys = self.foreign.get(name).into_iter().flat_map(BTreeMap::values);
         let foreign_keys =
@@ -281,7 +281,7 @@ impl Reader {
             name: name.clone(),
             key,
             rowid,
-            autoincrement: alias && sql.to_ascii_uppercase().contains("AUTOINCREMENT") && self.has_sequence(),
+            autoincrement: alias && sql.to_ascii_uppercase().contains("AUTOINCREMENT") && sequence,
             unique,
             foreign_keys: foreign_keys.collect(),
             triggers: self.triggers(name),
@@ -299,10 +299,6 @@ impl Reader {
             sql: o[3].clone(),
         });
         made.collect()
-    }
-
-    fn has_sequence(&self) -> bool {
-        self.objects.iter().any(|object| object[0] == "sqlite_sequence")
     }
 
     /// A declaration without parent columns means the parent's primary key.

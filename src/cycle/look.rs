@@ -1,0 +1,192 @@
+//! What both sides changed, read at one time and merged: what a cycle writes, and what `check` and `diff` show.
+
+use super::exchange::{Exchange, Limits, Stopped, is_base_of, touched_keys};
+use super::pair::{Pair, random_name};
+use super::{CycleError, Progress};
+use crate::control::types::{ErrorCode, Phase, PhaseEvent, SyncRequest};
+use crate::model::{Delta, Row, Side};
+use crate::replica::{Changes, Generation, Head};
+
+/// What both sides have changed, seen at one time, and what a merge makes of it.
+pub(super) struct Seen {
+    pub from: Generation,
+    pub exchange: Result<Exchange, Stopped>,
+    pub heads: [Head; 2],
+    /// What the server changed, for a second merge where the laptop's programs were faster than the first one.
+    server: Delta,
+}
+
+/// Asks both sides at once what they changed, and merges. Begins a new base where the two do not belong together.
+pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Progress<'_>) -> Result<Seen, CycleError> {
+    progress(PhaseEvent {
+        phase: Phase::Pull,
+        done: None,
+        total: None,
+    });
+    let mut reopened = false;
+    loop {
+        let (local, server) = match changes(pair).await {
+            Ok(changes) => changes,
+            // A schema that changed under our statements makes them fail; sessions opened anew read it anew.
+            Err(error) if error.code == ErrorCode::Failed && !reopened => {
+                tracing::debug!(%error, "reading the changes failed: opening both sides anew");
+                reopened = true;
+                pair.reopen(progress).await?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if local.head.moved || server.head.moved {
+            pair.reopen(progress).await?;
+            continue;
+        }
+        let (ours, theirs) = pair.both()?;
+        if ours.schema_changed(&local.head) || theirs.replica.schema_changed(&server.head) {
+            pair.lay_out_again().await?;
+            continue;
+        }
+        let Some(from) = agreed_generation(pair, &local, &server).await? else {
+            continue;
+        };
+        match held_against_base(pair, request, from, local, server).await? {
+            Some(seen) => return Ok(seen),
+            None => begin_anew(pair).await?,
+        }
+    }
+}
+
+/// Merges what both sides changed since the base of that generation; `None` if the bases turn out not to be one.
+async fn held_against_base(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    from: Generation,
+    local: Changes,
+    server: Changes,
+) -> Result<Option<Seen>, CycleError> {
+    let keys = touched_keys(&local.delta, &server.delta);
+    let (replica, _) = pair.both()?;
+    let base = replica
+        .base_rows(&keys)
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    if !is_base_of(&base, &pair.layout, &server.delta) || !is_base_of(&base, &pair.layout, &local.delta) {
+        return Ok(None);
+    }
+    let deltas = [local.delta, server.delta.clone()];
+    Ok(Some(Seen {
+        exchange: merge(pair, request, deltas, base, from.number == 0),
+        from,
+        heads: [local.head, server.head],
+        server: server.delta,
+    }))
+}
+
+pub(super) fn writes_to_local(seen: &Seen) -> bool {
+    let exchange = seen.exchange.as_ref();
+    exchange.is_ok_and(|exchange| exchange.tables.iter().any(|table| !table.to_local.is_empty()))
+}
+
+/// Takes the laptop's write lock, and merges anew if a program has written there since it was read: what is written
+/// under the lock is made of what is there. Guards alone would not do. A row that yields its id, the server's row that
+/// takes its place and the rows that refer to it are written together or not at all, and the free id that it got is
+/// the one that the next insert of a busy program takes.
+///
+/// `None` if the schema has changed as well; then nothing is locked.
+pub(super) async fn under_lock(pair: &mut Pair, request: &SyncRequest, seen: Seen) -> Result<Option<Seen>, CycleError> {
+    let fail = |error| CycleError::of_sql(Side::Local, error);
+    let (replica, _) = pair.both()?;
+    if replica.lock().await.map_err(fail)? == seen.heads[0].data_version {
+        return Ok(Some(seen));
+    }
+    let local = replica.changes().await.map_err(fail)?;
+    let Seen {
+        from,
+        heads: [_, head],
+        server: delta,
+        ..
+    } = seen;
+    let again = match replica.schema_changed(&local.head) {
+        true => None,
+        false => held_against_base(pair, request, from, local, Changes { head, delta }).await?,
+    };
+    if again.is_none() {
+        unlock(pair).await?;
+    }
+    Ok(again)
+}
+
+/// Gives the laptop's write lock back, if it is held, and keeps what was written under it.
+pub(super) async fn unlock(pair: &mut Pair) -> Result<(), CycleError> {
+    let (local, _) = pair.both()?;
+    local
+        .unlock()
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Local, error))
+}
+
+async fn changes(pair: &mut Pair) -> Result<(Changes, Changes), CycleError> {
+    let (local, server) = pair.both()?;
+    let (ours, theirs) = tokio::join!(local.changes(), server.replica.changes());
+    let ours = ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    let theirs = theirs.map_err(|error| CycleError::of_sql(Side::Server, error))?;
+    Ok((ours, theirs))
+}
+
+fn merge(
+    pair: &Pair,
+    request: &SyncRequest,
+    deltas: [Delta; 2],
+    base: Vec<Vec<Row>>,
+    first: bool,
+) -> Result<Exchange, Stopped> {
+    let limits = Limits {
+        request,
+        max_delete: pair.config.safety.max_delete,
+        first,
+    };
+    Exchange::new(&pair.layout, deltas, base, &pair.zones(), &limits)
+}
+
+/// The generation that both bases have, if they belong together and to these two files. Otherwise the cycle that was
+/// cut off is brought to its end, or a new base is begun, and the caller looks again.
+async fn agreed_generation(
+    pair: &mut Pair,
+    local: &Changes,
+    server: &Changes,
+) -> Result<Option<Generation>, CycleError> {
+    let interrupted = pair.history.interrupted().await?;
+    let (ours, theirs) = pair.both()?;
+    let same_files =
+        local.head.file.as_deref() == Some(ours.file()) && server.head.file.as_deref() == Some(theirs.replica.file());
+    let generations = local
+        .head
+        .generation
+        .as_ref()
+        .zip(server.head.generation.as_ref())
+        .filter(|_| same_files);
+    if let Some((cycle, journal)) = interrupted {
+        let pushed = generations.is_some_and(|(ours, theirs)| *ours == journal.from && *theirs == journal.to);
+        pair.end_interrupted(cycle, journal, pushed).await?;
+        return Ok(None);
+    }
+    if let Some((both, _)) = generations.filter(|(ours, theirs)| ours == theirs) {
+        return Ok(Some(both.clone()));
+    }
+    begin_anew(pair).await.map(|()| None)
+}
+
+/// Forgets both bases, which do not belong together, and begins a new lineage.
+async fn begin_anew(pair: &mut Pair) -> Result<(), CycleError> {
+    let begin = Generation {
+        lineage: random_name()?,
+        number: 0,
+    };
+    tracing::info!(
+        lineage = begin.lineage,
+        "the two bases do not belong together: comparing all rows, deleting none"
+    );
+    let (ours, theirs) = pair.both()?;
+    let (ours, theirs) = tokio::join!(ours.begin(&begin), theirs.replica.begin(&begin));
+    ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    theirs.map_err(|error| CycleError::of_sql(Side::Server, error))
+}
