@@ -11,6 +11,7 @@ fn table(name: &str, columns: &[&str], unique: &[&[&str]]) -> Table {
             declared: "TEXT".to_owned(),
             affinity: Affinity::Text,
             not_null: false,
+            collation: crate::model::Collation::Binary,
         })
         .collect();
     let index = |name: &&str| columns.iter().position(|column| column.name == *name).unwrap();

@@ -18,7 +18,7 @@ mod render_tests;
 mod row;
 mod socket;
 mod status;
-mod style;
+pub(crate) mod style;
 mod sync_now;
 pub mod text;
 mod verify;

@@ -9,7 +9,7 @@ use super::args::ColorWhen;
 
 /// What rendering has to know besides the data, so that it stays a pure function.
 #[derive(Clone, Debug)]
-pub(super) struct Style {
+pub(crate) struct Style {
     /// Whether to colour.
     pub color: bool,
     /// The moment of rendering: "12 s ago" counts from it.
@@ -20,7 +20,7 @@ pub(super) struct Style {
 
 /// A colour, or a weight, by what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     /// All is well.
     Good,
     /// Something is going on, or unknown.
@@ -34,7 +34,12 @@ pub(super) enum Tone {
 }
 
 impl Style {
-    /// For standard output as it is.
+    /// For standard output as it is: coloured on a terminal, unless NO_COLOR is set.
+    pub(crate) fn usual() -> Self {
+        Self::for_stdout(ColorWhen::Auto)
+    }
+
+    /// For standard output, coloured when that is wanted.
     pub(super) fn for_stdout(when: ColorWhen) -> Self {
         let wanted = || io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self {
@@ -49,7 +54,7 @@ impl Style {
     }
 
     /// Without colour, now, in UTC.
-    pub(super) fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self {
             color: false,
             now: Timestamp::now(),
@@ -66,7 +71,7 @@ impl Style {
     }
 
     /// The text in that tone.
-    pub(super) fn paint(&self, tone: Tone, text: &str) -> String {
+    pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
         if !self.color {
             return text.to_owned();
         }

@@ -135,6 +135,7 @@ pub(super) async fn command(connection: &Connection, script: &str) -> Result<Str
     let mut output = String::new();
     let read = process.stdout.take(1 << 20).read_to_string(&mut output).await;
     read.map_err(|error| CycleError::failed(format!("run a command on the server: {error}")))?;
+    connection.traffic().add_round_trip();
     Ok(output)
 }
 

@@ -41,7 +41,8 @@ impl CycleError {
     /// What a SQL session of one side says.
     #[must_use]
     pub fn of_sql(side: Side, error: SqlError) -> Self {
-        let (code, hint) = match error.kind {
+        let SqlError { kind, message } = error;
+        let (code, hint) = match kind {
             SqlErrorKind::Lost if side == Side::Server => (ErrorCode::Offline, None),
             SqlErrorKind::Busy => (
                 ErrorCode::Failed,
@@ -70,7 +71,7 @@ impl CycleError {
         };
         Self {
             code,
-            message: format!("{side} database: {}", error.message),
+            message: format!("{side} database: {message}"),
             hint,
         }
     }

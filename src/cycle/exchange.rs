@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::Layout;
 use crate::control::types::SyncRequest;
-use crate::merge::brakes::{self, Held};
+use crate::merge::brakes::{self, Held, Seen};
 use crate::merge::{self, Conflict, Plan, Settled, TableInput, Triple, Zones};
 use crate::model::{Delta, Key, Row, RowOp, Side, Table, TableDelta};
+use crate::replica::Pushed;
 
 /// What a cycle will do, table by table in the layout's order.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +85,18 @@ fn triples(table: &Table, local: TableDelta, server: TableDelta, base: Vec<Row>)
     triples
 }
 
+/// Whether every cell that a side calls unchanged is in the base that it is held against. If not, the two bases are
+/// not one, whatever they say: a missing cell must never pass for a deleted row.
+#[must_use]
+pub fn is_base_of(base: &[Vec<Row>], layout: &Layout, delta: &Delta) -> bool {
+    let tables = layout.local.iter().zip(base).zip(&delta.tables);
+    tables.into_iter().all(|((table, rows), delta)| {
+        let known: BTreeSet<Key> = rows.iter().map(|row| table.key_of(row)).collect();
+        let mut changed = delta.changed.iter();
+        changed.all(|row| row.cells.iter().all(Option::is_some) || known.contains(&row.key))
+    })
+}
+
 /// Why a cycle must not write anything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stopped(pub Held);
@@ -120,6 +133,7 @@ impl Exchange {
             });
         let plan = merge::merge(inputs.collect(), zones);
         let mut exchange = Self::from_plan(plan);
+        exchange.hold_keyless(layout, &sizes);
         if !limits.first {
             exchange.brake(layout, &sizes, limits)?;
         }
@@ -141,37 +155,47 @@ impl Exchange {
         }
     }
 
+    fn hold(&mut self, table: &Table, rows: u64, seen: Seen) {
+        self.held_rows += rows;
+        self.held.push(Held {
+            table: table.name.clone(),
+            seen,
+        });
+    }
+
+    /// Rows that their key does not tell from others stay where they are.
+    fn hold_keyless(&mut self, layout: &Layout, sizes: &[[Size; 2]]) {
+        for (index, (table, [local, server])) in layout.local.iter().zip(sizes).enumerate() {
+            let keys = local.doubled.max(server.doubled);
+            if keys > 0 {
+                let rows = self.tables[index].hold_all();
+                self.hold(table, rows.max(1), Seen::Doubled { keys });
+            }
+            let rows = local.unkeyed + server.unkeyed;
+            if rows > 0 {
+                self.hold(table, rows, Seen::Unkeyed { rows });
+            }
+        }
+    }
+
     fn brake(&mut self, layout: &Layout, sizes: &[[Size; 2]], limits: &Limits<'_>) -> Result<(), Stopped> {
-        for (index, exchange) in self.tables.iter_mut().enumerate() {
-            let table = &layout.local[index];
-            let rules = &layout.rules[index];
+        if limits.request.allow_deletes {
+            return Ok(());
+        }
+        for side in 0..2 {
+            stop_when_empty(layout, sizes.iter().map(|sizes| sizes[side]))?;
+        }
+        for (index, table) in layout.local.iter().enumerate() {
             // Writes for one side come from the other: its rows are the ones that shrank or were wiped.
-            for (ops, size) in [
-                (&mut exchange.to_local, sizes[index][1]),
-                (&mut exchange.to_server, sizes[index][0]),
-            ] {
-                let deletes = ops.iter().filter(|op| matches!(op, RowOp::Delete(_))).count() as u64;
-                if limits.request.allow_deletes {
-                    continue;
-                }
-                if let Some(held) = brakes::wiped_column(table, size.rows, ops, rules) {
-                    return Err(Stopped(held));
-                }
-                if deletes == 0 {
-                    continue;
-                }
-                if let Some(held) = brakes::emptied(&table.name, size.rows + size.deleted, size.rows) {
-                    return Err(Stopped(held));
-                }
-                if let Some(held) =
-                    brakes::max_delete(&table.name, size.rows + size.deleted, deletes, limits.max_delete)
-                {
-                    let gone = ops.extract_if(.., |op| matches!(op, RowOp::Delete(_)));
-                    exchange
-                        .keep_out
-                        .extend(gone.filter_map(|op| op.before().map(|row| table.key_of(row))));
-                    self.held_rows += deletes;
-                    self.held.push(held);
+            for (side, source) in [(Side::Local, sizes[index][1]), (Side::Server, sizes[index][0])] {
+                let exchange = &mut self.tables[index];
+                let writes = exchange.ops_mut(side);
+                if let Some(held) = brakes::wiped_column(table, source.rows, writes, &layout.rules[index]) {
+                    let rows = exchange.hold_all();
+                    self.hold(table, rows, held.seen);
+                } else if let Some(held) = too_many_deletes(table, source, writes, limits.max_delete) {
+                    let rows = exchange.hold_deletes(table, side);
+                    self.hold(table, rows, held.seen);
                 }
             }
         }
@@ -180,7 +204,8 @@ impl Exchange {
 
     /// `--pull-only` and `--skip-pull`.
     fn limit(&mut self, layout: &Layout, request: &SyncRequest, server_keys: &[BTreeSet<Key>]) {
-        for ((exchange, table), changed) in self.tables.iter_mut().zip(&layout.local).zip(server_keys) {
+        for (index, (table, changed)) in layout.local.iter().zip(server_keys).enumerate() {
+            let exchange = &mut self.tables[index];
             if request.pull_only {
                 let ops = std::mem::take(&mut exchange.to_server);
                 exchange.unpushed.extend(ops.iter().flat_map(|op| op_keys(table, op)));
@@ -193,7 +218,10 @@ impl Exchange {
             }
             let before = exchange.to_server.len();
             exchange.drop_kept_out(table);
-            self.held_rows += (before - exchange.to_server.len()) as u64;
+            let rows = (before - exchange.to_server.len()) as u64;
+            if rows > 0 {
+                self.hold(table, rows, Seen::Newer { rows });
+            }
         }
     }
 
@@ -217,10 +245,16 @@ impl Exchange {
             .collect()
     }
 
-    /// Takes note of writes whose guards did not hold.
-    pub fn refuse(&mut self, layout: &Layout, side: Side, refused: &[Vec<usize>]) {
-        for ((exchange, table), seqs) in self.tables.iter_mut().zip(&layout.local).zip(refused) {
-            exchange.refuse(table, side, seqs);
+    /// Takes note of writes that were not carried out.
+    pub fn refuse(&mut self, layout: &Layout, side: Side, pushed: &Pushed) {
+        let tables = layout.local.iter().zip(&pushed.refused).zip(&pushed.barred);
+        for (index, ((table, refused), barred)) in tables.enumerate() {
+            self.tables[index].moved_on |= !refused.is_empty();
+            self.tables[index].refuse(table, side, &[refused.as_slice(), barred].concat());
+            if !barred.is_empty() {
+                let rows = barred.len() as u64;
+                self.hold(table, rows, Seen::Barred { side, rows });
+            }
         }
     }
 
@@ -250,14 +284,36 @@ impl TableExchange {
         }
     }
 
-    fn refuse(&mut self, table: &Table, side: Side, seqs: &[usize]) {
-        self.moved_on |= !seqs.is_empty();
-        let ops = match side {
+    fn ops_mut(&mut self, side: Side) -> &mut Vec<RowOp> {
+        match side {
             Side::Local => &mut self.to_local,
             Side::Server => &mut self.to_server,
-        };
+        }
+    }
+
+    /// Holds the whole table; says how many writes that stops.
+    fn hold_all(&mut self) -> u64 {
+        let rows = self.to_local.len() + self.to_server.len();
+        self.keep_out
+            .extend(self.settled.iter().map(|settled| settled.key.clone()));
+        self.to_local.clear();
+        self.to_server.clear();
+        self.conflicts.clear();
+        rows as u64
+    }
+
+    /// Holds the deletes for one side; says how many they are.
+    fn hold_deletes(&mut self, table: &Table, side: Side) -> u64 {
+        let gone = self.ops_mut(side).extract_if(.., |op| matches!(op, RowOp::Delete(_)));
+        let keys: Vec<Key> = gone.flat_map(|op| op_keys(table, &op)).collect();
+        let rows = keys.len() as u64;
+        self.keep_out.extend(keys);
+        rows
+    }
+
+    fn refuse(&mut self, table: &Table, side: Side, seqs: &[usize]) {
         let mut index = 0;
-        let refused = ops.extract_if(.., |_| {
+        let refused = self.ops_mut(side).extract_if(.., |_| {
             index += 1;
             seqs.contains(&(index - 1))
         });
@@ -311,10 +367,13 @@ pub struct Limits<'a> {
     pub first: bool,
 }
 
+/// What one side tells of the size of a table.
 #[derive(Clone, Copy, Debug)]
 struct Size {
     rows: u64,
     deleted: u64,
+    unkeyed: u64,
+    doubled: u64,
 }
 
 impl Size {
@@ -322,8 +381,32 @@ impl Size {
         Self {
             rows: delta.rows,
             deleted: delta.deleted.len() as u64,
+            unkeyed: delta.unkeyed,
+            doubled: delta.doubled,
         }
     }
+}
+
+/// A side that has no row left in any table is no side that somebody worked on.
+fn stop_when_empty(layout: &Layout, sizes: impl Iterator<Item = Size> + Clone) -> Result<(), Stopped> {
+    if sizes.clone().any(|size| size.rows > 0) {
+        return Ok(());
+    }
+    let mut tables = layout.local.iter().zip(sizes);
+    match tables.find_map(|(table, size)| brakes::emptied(&table.name, size.deleted, size.rows)) {
+        Some(held) => Err(Stopped(held)),
+        None => Ok(()),
+    }
+}
+
+/// `source` is what the side holds that deleted the rows, `writes` go to the other one.
+fn too_many_deletes(table: &Table, source: Size, writes: &[RowOp], share: f64) -> Option<Held> {
+    let deletes = writes.iter().filter(|op| matches!(op, RowOp::Delete(_))).count() as u64;
+    if deletes == 0 {
+        return None;
+    }
+    let rows = source.rows + source.deleted;
+    brakes::emptied(&table.name, rows, source.rows).or_else(|| brakes::max_delete(&table.name, rows, deletes, share))
 }
 
 fn changed_keys(delta: &TableDelta) -> BTreeSet<Key> {

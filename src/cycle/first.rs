@@ -16,6 +16,17 @@ use crate::replica::{Field, LocalSql, Script, Sql, SqlError};
 use crate::ssh::sftp::{Sftp, SftpError, SftpErrorKind};
 use crate::ssh::{Connection, Hello, Session, SessionOptions};
 
+/// What SQLite keeps beside a database.
+const JOURNALS: [&str; 2] = ["-wal", "-journal"];
+
+/// SQLite would take a journal that another database left for the new one's own, and damage it.
+fn orphan(path: &str) -> CycleError {
+    CycleError::attention(
+        format!("put a database in place: {path} is there without its database"),
+        "find the database that it belongs to, or move it away",
+    )
+}
+
 /// Brings the server's database to the laptop, which has none.
 pub(super) async fn fetch(
     config: &Config,
@@ -25,6 +36,10 @@ pub(super) async fn fetch(
     progress: &Progress<'_>,
 ) -> Result<(), CycleError> {
     let target = &config.local.database;
+    let leftovers = JOURNALS.map(|suffix| format!("{}{suffix}", target.display()));
+    if let Some(leftover) = leftovers.iter().find(|path| Path::new(path).exists()) {
+        return Err(orphan(leftover));
+    }
     tracing::info!(to = %target.display(), from = hello.database, "the laptop has no database: fetching the server's");
     let remote_copy = format!("{}.copy-{}", hello.sidecar, random_name()?);
     copy_into(&mut session, &remote_copy)
@@ -97,7 +112,7 @@ async fn download(sftp: &Sftp, from: &str, target: &Path, progress: &Progress<'_
             phase: Phase::Copy,
             done: Some(done),
             total: Some(total),
-        })
+        });
     };
     sftp.download(from, 0, &mut file, tell).await.map_err(of_sftp)?;
     file.sync_all().await.map_err(|error| failed("write", error))?;
@@ -155,12 +170,18 @@ async fn upload(
     let total = tokio::fs::metadata(copy).await.map_err(failed)?.len();
     let file = tokio::fs::File::open(copy).await.map_err(failed)?;
     let sftp = connection.sftp().await?;
+    for suffix in JOURNALS {
+        let leftover = format!("{}{suffix}", hello.database);
+        if sftp.stat(&leftover).await.is_ok() {
+            return Err(orphan(&leftover));
+        }
+    }
     let tell = |done: u64| {
         progress(PhaseEvent {
             phase: Phase::Copy,
             done: Some(done),
             total: Some(total),
-        })
+        });
     };
     let uploaded = sftp.upload(file, &beside, 0o600, tell).await.map_err(of_sftp);
     let placed = match uploaded {

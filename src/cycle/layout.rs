@@ -77,6 +77,9 @@ impl Layout {
                 .map(|name| ours.column(name).ok_or_else(|| missing(name)))
                 .collect::<Result<_, _>>()?;
         }
+        if ours.key.is_empty() {
+            return Err("no key: declare one with [[table]] key = […] in the config".into());
+        }
         theirs.key.clone_from(&ours.key);
         self.local.push(ours);
         self.server.push(theirs);
@@ -110,6 +113,14 @@ fn aligned(table: &Table, like: &Table) -> Result<Table, String> {
             ));
         }
         order.push(index);
+    }
+    if let Some(index) =
+        (0..like.columns.len()).find(|&i| like.columns[i].collation != table.columns[order[i]].collation)
+    {
+        let name = &like.columns[index].name;
+        return Err(format!(
+            "the unique column \"{name}\" has another collation on the server"
+        ));
     }
     let moved = |index: usize| order.iter().position(|&from| from == index);
     let set = |indexes: &Vec<usize>| {

@@ -8,11 +8,11 @@ use super::history::History;
 use super::layout::Layout;
 use super::{CycleError, first};
 use crate::config::{self, Config};
-use crate::control::types::{Phase, PhaseEvent};
+use crate::control::types::{Phase, PhaseEvent, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side, to_hex};
 use crate::replica::sqlite::OpenMode;
-use crate::replica::{Head, LocalSql, Replica, SqlError};
+use crate::replica::{self, Head, LocalSql, Replica, SqlError};
 use crate::ssh::{
     ConnectOptions, Connection, DatabaseState, Hello, Session, SessionError, SessionOptions, Traffic, Transport as _,
 };
@@ -106,6 +106,9 @@ impl Pair {
             total: None,
         });
         let local_missing = !self.config.local.database.exists();
+        if local_missing {
+            self.must_be_first("laptop's", &self.config.local.database.to_string_lossy())?;
+        }
         let (connection, session, hello) = self.open_session(local_missing, progress).await?;
         if local_missing && !self.config.local.database.exists() {
             first::fetch(&self.config, &connection, session, &hello, progress).await?;
@@ -154,9 +157,32 @@ impl Pair {
                 "check both paths in the config; one of the two databases must exist",
             ));
         }
+        self.must_be_first("server's", &hello.database)?;
         first::send(&self.config, &connection, &hello, progress).await?;
         let (session, hello) = Session::open(&*connection, &options).await?;
         Ok((connection, session, hello))
+    }
+
+    /// A database that is missing is made from the other one, but only where the two never met: one that was there and
+    /// is gone may be on a disk that is not mounted.
+    fn must_be_first(&self, whose: &str, path: &str) -> Result<(), CycleError> {
+        let base = self.base_file();
+        let synced = replica::generation_of(&base).is_some_and(|number| number > 0);
+        if !synced {
+            return Ok(());
+        }
+        Err(CycleError::attention(
+            format!("open the {whose} database {path}: it was there at the last sync and is gone"),
+            format!(
+                "put it back, from a backup if need be; to have it made anew from the other side, remove {}",
+                base.display()
+            ),
+        ))
+    }
+
+    /// The laptop's base.
+    fn base_file(&self) -> PathBuf {
+        self.config.daemon.state_dir.join(BASE)
     }
 
     /// Opens the laptop's database if it is not open; its schema is read anew in any case.
@@ -167,7 +193,7 @@ impl Pair {
         }
         let path = &self.config.local.database;
         let sql = LocalSql::open(path, OpenMode::ReadWrite, BUSY).await.map_err(fail)?;
-        let sidecar = self.config.daemon.state_dir.join(BASE);
+        let sidecar = self.base_file();
         let (local, schema) = Replica::open(sql, Side::Local, &sidecar.to_string_lossy(), &inode(path))
             .await
             .map_err(fail)?;
@@ -196,12 +222,52 @@ impl Pair {
     }
 
     async fn lay_out(&mut self, local: &Schema, server: &Schema) -> Result<(), CycleError> {
+        self.must_have_kept_its_tables([local, server]).await?;
         self.layout = self.layout_of(local, server);
+        if self.layout.local.is_empty() {
+            return Err(CycleError::attention(
+                "compare the schemas: the two databases have no table in common that can be synced",
+                "check that both paths name the databases that belong together",
+            ));
+        }
         let (ours, theirs) = (self.layout.local.clone(), self.layout.server.clone());
         let (local, server) = self.both()?;
         let (ours, theirs) = tokio::join!(local.prepare(ours), server.replica.prepare(theirs));
         ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
         theirs.map_err(|error| CycleError::of_sql(Side::Server, error))
+    }
+
+    /// A table that the base knows and one side lacks was dropped there, or the file is another one: a cycle that left
+    /// it out would look as if all were well.
+    async fn must_have_kept_its_tables(&mut self, schemas: [&Schema; 2]) -> Result<(), CycleError> {
+        let (local, _) = self.both()?;
+        let known = local
+            .base_tables()
+            .await
+            .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+        for name in known {
+            let [on_laptop, on_server] = schemas.map(|schema| schema.has(&name));
+            let side = match (on_laptop, on_server) {
+                (false, true) => Side::Local,
+                (true, false) => Side::Server,
+                _ => continue,
+            };
+            if self
+                .config
+                .tables
+                .iter()
+                .any(|table| !table.sync && table.name.eq_ignore_ascii_case(&name))
+            {
+                continue;
+            }
+            return Err(CycleError::attention(
+                format!("table \"{name}\" was synced before and is gone from the {side} database; nothing was written"),
+                format!(
+                    "put it back; or drop it on the other side too; or leave it out with [[table]] name = \"{name}\", sync = false"
+                ),
+            ));
+        }
+        Ok(())
     }
 
     /// Reads both schemas anew, after one of them changed.
@@ -224,8 +290,12 @@ impl Pair {
         }
     }
 
-    /// Takes note that a cycle has dealt with all changes up to these heads, the laptop's and the server's.
-    pub(super) fn acknowledge(&mut self, [local, server]: &[Head; 2]) {
+    /// Takes note that a cycle has dealt with all changes up to these heads, the laptop's and the server's. One that went
+    /// one way only has not: what it left is a change still.
+    pub(super) fn acknowledge_unless_limited(&mut self, request: &SyncRequest, [local, server]: &[Head; 2]) {
+        if request.pull_only || request.skip_pull {
+            return;
+        }
         if let Ok((ours, theirs)) = self.both() {
             ours.acknowledge(local);
             theirs.replica.acknowledge(server);

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::exchange::{Exchange, Limits, Stopped, touched_keys};
+use super::exchange::{Exchange, Limits, Stopped, is_base_of, touched_keys};
 use super::history::Journal;
 use super::pair::{Pair, random_name};
 use super::{CycleError, Progress, Trigger, report};
-use crate::control::types::{CycleSummary, Outcome, Phase, PhaseEvent, SyncRequest, TableMoves};
+use crate::control::types::{CycleSummary, ErrorCode, Outcome, Phase, PhaseEvent, SyncRequest, TableMoves};
 use crate::model::{Delta, Row, Side};
 use crate::replica::{Advance, Changes, Generation, Head, Push};
 use crate::ssh::Traffic;
@@ -66,14 +66,14 @@ async fn one_round(
         Err(Stopped(held)) => {
             if !request.dry_run {
                 // Only another change makes it worth another try.
-                pair.acknowledge(&seen.heads);
+                pair.acknowledge_unless_limited(request, &seen.heads);
             }
             let stopped = CycleSummary {
                 outcome: Outcome::Stopped,
                 reason: Some(held.to_string()),
                 ..clock.summary()
             };
-            return Ok((start.add_to(stopped, pair), false));
+            return Ok((start.until_now(pair).put_into(stopped), false));
         }
     };
     if let Some(plan) = plan {
@@ -84,11 +84,14 @@ async fn one_round(
             outcome: Outcome::Planned,
             ..count(pair, clock.summary(), &exchange)
         };
-        return Ok((start.add_to(planned, pair), false));
+        return Ok((start.until_now(pair).put_into(planned), false));
     }
     if exchange.is_empty() {
-        pair.acknowledge(&seen.heads);
-        return Ok((start.add_to(count(pair, clock.summary(), &exchange), pair), false));
+        pair.acknowledge_unless_limited(request, &seen.heads);
+        return Ok((
+            start.until_now(pair).put_into(count(pair, clock.summary(), &exchange)),
+            false,
+        ));
     }
     let to = Generation {
         lineage: seen.from.lineage.clone(),
@@ -112,6 +115,12 @@ async fn one_round(
     });
     merge_into_local(pair, request, &mut exchange).await?;
     let backup = push_to_server(pair, request, clock, &mut exchange, [&seen.from, &to], progress).await?;
+    // What follows a backup goes over the line behind the cycle's back, and counts for no cycle.
+    let line = start.until_now(pair);
+    let backup = match backup {
+        Some(path) => Some(pair.backup_taken(path).await?),
+        None => None,
+    };
     progress(PhaseEvent {
         phase: Phase::Agree,
         done: None,
@@ -128,11 +137,11 @@ async fn one_round(
         backup,
         ..count(pair, clock.summary(), &exchange)
     };
-    let summary = start.add_to(summary, pair);
+    let summary = line.put_into(summary);
     pair.history
         .end(cycle, journal(pair, &exchange, summary.clone()))
         .await?;
-    pair.acknowledge(&seen.heads);
+    pair.acknowledge_unless_limited(request, &seen.heads);
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
 
@@ -153,8 +162,26 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
         done: None,
         total: None,
     });
+    let mut reopened = false;
     loop {
-        let (local, server) = changes(pair).await?;
+        let (local, server) = match changes(pair).await {
+            Ok(changes) => changes,
+            // A schema that changed under our statements makes them fail; sessions opened anew read it anew.
+            Err(error) if error.code == ErrorCode::Failed && !reopened => {
+                tracing::debug!(%error, "reading the changes failed: opening both sides anew");
+                reopened = true;
+                pair.close();
+                pair.connect(progress).await?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if local.head.moved || server.head.moved {
+            // What is open is not what the path names any more.
+            pair.close();
+            pair.connect(progress).await?;
+            continue;
+        }
         let (ours, theirs) = pair.both()?;
         if ours.schema_changed(&local.head) || theirs.replica.schema_changed(&server.head) {
             pair.lay_out_again().await?;
@@ -169,6 +196,10 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
             .base_rows(&keys)
             .await
             .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+        if !is_base_of(&base, &pair.layout, &server.delta) || !is_base_of(&base, &pair.layout, &local.delta) {
+            begin_anew(pair).await?;
+            continue;
+        }
         let heads = [local.head, server.head];
         let exchange = merge(pair, request, [local.delta, server.delta], base, from.number == 0);
         return Ok(Seen { from, exchange, heads });
@@ -223,6 +254,11 @@ async fn agreed_generation(
     if let Some((both, _)) = generations.filter(|(ours, theirs)| ours == theirs) {
         return Ok(Some(both.clone()));
     }
+    begin_anew(pair).await.map(|()| None)
+}
+
+/// Forgets both bases, which do not belong together, and begins a new lineage.
+async fn begin_anew(pair: &mut Pair) -> Result<(), CycleError> {
     let begin = Generation {
         lineage: random_name()?,
         number: 0,
@@ -234,8 +270,7 @@ async fn agreed_generation(
     let (ours, theirs) = pair.both()?;
     let (ours, theirs) = tokio::join!(ours.begin(&begin), theirs.replica.begin(&begin));
     ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
-    theirs.map_err(|error| CycleError::of_sql(Side::Server, error))?;
-    Ok(None)
+    theirs.map_err(|error| CycleError::of_sql(Side::Server, error))
 }
 
 /// Writes the merge's result into the laptop's database. A row that a program changed since it was read is left alone,
@@ -255,7 +290,7 @@ async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut
         .push(&push)
         .await
         .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-    exchange.refuse(&pair.layout, Side::Local, &pushed.refused);
+    exchange.refuse(&pair.layout, Side::Local, &pushed);
     Ok(())
 }
 
@@ -297,11 +332,8 @@ async fn push_to_server(
         .push(&push)
         .await
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
-    exchange.refuse(&pair.layout, Side::Server, &pushed.refused);
-    match backup {
-        Some(path) => pair.backup_taken(path).await.map(Some),
-        None => Ok(None),
-    }
+    exchange.refuse(&pair.layout, Side::Server, &pushed);
+    Ok(backup)
 }
 
 /// What an exchange moves, put into a summary.
@@ -408,7 +440,7 @@ impl Clock {
     }
 }
 
-/// The line's counters at the start of a round.
+/// What went over the line: up to some moment, or between two.
 struct Counters {
     sent: u64,
     received: u64,
@@ -426,12 +458,20 @@ impl Counters {
         }
     }
 
-    fn add_to(&self, summary: CycleSummary, pair: &Pair) -> CycleSummary {
+    fn until_now(&self, pair: &Pair) -> Self {
         let now = Self::of(pair);
-        CycleSummary {
-            bytes_sent: now.sent.saturating_sub(self.sent),
-            bytes_received: now.received.saturating_sub(self.received),
+        Self {
+            sent: now.sent.saturating_sub(self.sent),
+            received: now.received.saturating_sub(self.received),
             round_trips: now.round_trips.saturating_sub(self.round_trips),
+        }
+    }
+
+    fn put_into(self, summary: CycleSummary) -> CycleSummary {
+        CycleSummary {
+            bytes_sent: self.sent,
+            bytes_received: self.received,
+            round_trips: self.round_trips,
             ..summary
         }
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::TableRules;
-use crate::model::{RowOp, Table, Value};
+use crate::model::{RowOp, Side, Table, Value};
 
 /// A column counts as wiped when one cycle sets at least this share of the table's rows to one value …
 pub const WIPED_SHARE: f64 = 0.5;
@@ -50,6 +50,28 @@ pub enum Seen {
         /// Of how many.
         rows: u64,
     },
+    /// Rows without a key of their own.
+    Unkeyed {
+        /// How many, on both sides.
+        rows: u64,
+    },
+    /// Keys that several rows of one side share.
+    Doubled {
+        /// How many keys.
+        keys: u64,
+    },
+    /// Rows that the server has newer, while only its older ones may be written.
+    Newer {
+        /// How many.
+        rows: u64,
+    },
+    /// Rows that a constraint of one side refuses.
+    Barred {
+        /// The side that refuses them.
+        side: Side,
+        /// How many.
+        rows: u64,
+    },
 }
 
 impl fmt::Display for Held {
@@ -74,6 +96,25 @@ impl fmt::Display for Held {
                 write!(
                     f,
                     "{table}.{column}: set to {shown:?} in {changed} of {rows} rows at once"
+                )
+            }
+            Seen::Unkeyed { rows } => write!(f, "{table}: {rows} rows with NULL in their key stay where they are"),
+            Seen::Doubled { keys } => {
+                write!(
+                    f,
+                    "{table}: {keys} keys belong to more than one row; declare another key in the config"
+                )
+            }
+            Seen::Newer { rows } => {
+                write!(
+                    f,
+                    "{table}: {rows} rows are newer on the server and were left; run a cycle that pulls"
+                )
+            }
+            Seen::Barred { side, rows } => {
+                write!(
+                    f,
+                    "{table}: a constraint of the {side} database refuses {rows} rows of the other side"
                 )
             }
         }
@@ -210,6 +251,7 @@ mod tests {
             declared: String::new(),
             affinity: Affinity::Blob,
             not_null: false,
+            collation: crate::model::Collation::Binary,
         };
         Table {
             name: "t".to_owned(),

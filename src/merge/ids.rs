@@ -195,7 +195,7 @@ impl ServerIds {
             {
                 continue;
             }
-            let names = unique::values(server, &sets);
+            let names = unique::values(work.table, server, &sets);
             new.extend(names.filter_map(|name| Some((name, server.get(column)?.clone()))));
         }
         Self { taken, new }
@@ -208,7 +208,7 @@ impl ServerIds {
         } else {
             unique::sets(work.table)
         };
-        unique::values(local, &sets).find_map(|name| self.new.get(&name).cloned())
+        unique::values(work.table, local, &sets).find_map(|name| self.new.get(&name).cloned())
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn separate(work: &mut Work<'_>) -> Vec<usize> {
     if newcomers.is_empty() {
         return gone;
     }
-    let mut claims = Claims::default();
+    let mut claims = Claims::of(work.table);
     for index in settlers {
         claims.claim(index, &work.entries[index], &sets);
     }
@@ -55,7 +55,8 @@ pub(super) fn separate(work: &mut Work<'_>) -> Vec<usize> {
 
 /// The sets of unique columns that the key does not already keep apart.
 pub(super) fn sets(table: &Table) -> Vec<Vec<usize>> {
-    let distinct_by_key = |set: &[usize]| table.key.iter().all(|column| set.contains(column));
+    let exact = table.key.iter().all(|&column| table.columns[column].compares_exactly());
+    let distinct_by_key = |set: &[usize]| exact && table.key.iter().all(|column| set.contains(column));
     table
         .unique
         .iter()
@@ -72,35 +73,57 @@ fn is_newcomer(entry: &Entry, sets: &[Vec<usize>]) -> bool {
 }
 
 /// Which row holds which unique values.
-#[derive(Default)]
-struct Claims(HashMap<(usize, Vec<Value>), usize>);
+struct Claims<'a> {
+    table: &'a Table,
+    rows: HashMap<(usize, Vec<Value>), usize>,
+}
 
-impl Claims {
+impl<'a> Claims<'a> {
+    fn of(table: &'a Table) -> Self {
+        Self {
+            table,
+            rows: HashMap::new(),
+        }
+    }
+
     fn claim(&mut self, index: usize, entry: &Entry, sets: &[Vec<usize>]) {
-        for claim in entry.agreed().into_iter().flat_map(|row| values(row, sets)) {
-            self.0.insert(claim, index);
+        for claim in entry.agreed().into_iter().flat_map(|row| values(self.table, row, sets)) {
+            self.rows.insert(claim, index);
         }
     }
 
     fn release(&mut self, index: usize, entry: &Entry, sets: &[Vec<usize>]) {
-        for claim in entry.agreed().into_iter().flat_map(|row| values(row, sets)) {
-            if self.0.get(&claim) == Some(&index) {
-                self.0.remove(&claim);
+        for claim in entry.agreed().into_iter().flat_map(|row| values(self.table, row, sets)) {
+            if self.rows.get(&claim) == Some(&index) {
+                self.rows.remove(&claim);
             }
         }
     }
 
     /// Another row that holds one of this row's unique values, and the number of that set of columns.
     fn holder(&self, index: usize, entry: &Entry, sets: &[Vec<usize>]) -> Option<(usize, usize)> {
-        let mut held = values(entry.agreed()?, sets).filter_map(|claim| Some((*self.0.get(&claim)?, claim.0)));
+        let mut held =
+            values(self.table, entry.agreed()?, sets).filter_map(|claim| Some((*self.rows.get(&claim)?, claim.0)));
         held.find(|(holder, _)| *holder != index)
     }
 }
 
-/// The unique values of a row, each with the number of its set. A set with a NULL in it collides with nothing.
-pub(super) fn values<'r>(row: &'r Row, sets: &'r [Vec<usize>]) -> impl Iterator<Item = (usize, Vec<Value>)> + 'r {
+/// The unique values of a row, folded as the index folds them, each with the number of its set. A set with a NULL in it
+/// collides with nothing.
+pub(super) fn values<'r>(
+    table: &'r Table,
+    row: &'r Row,
+    sets: &'r [Vec<usize>],
+) -> impl Iterator<Item = (usize, Vec<Value>)> + 'r {
     let sets = sets.iter().enumerate();
-    sets.filter_map(move |(number, set)| Some((number, pick_not_null(row, set)?)))
+    sets.filter_map(move |(number, set)| {
+        let picked = pick_not_null(row, set)?;
+        let folded = set
+            .iter()
+            .zip(&picked)
+            .map(|(&column, value)| table.columns[column].fold(value));
+        Some((number, folded.collect()))
+    })
 }
 
 /// Takes the server's unique values instead of the laptop's; a row that the server does not have goes.

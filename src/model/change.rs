@@ -19,8 +19,13 @@ pub struct TableDelta {
     /// The next free integer id on this side: one more than the largest in use or ever handed out.
     /// `None` for a table without an INTEGER PRIMARY KEY.
     pub next_id: Option<i64>,
-    /// How many rows the side holds, for the brakes.
+    /// How many rows the side holds, for the brakes. Counted where enough changed that a brake could ask; otherwise 0
+    /// for none and 1 for some.
     pub rows: u64,
+    /// How many rows have NULL in their key: they stay where they are.
+    pub unkeyed: u64,
+    /// How many keys several rows share, where only the config says that they are keys.
+    pub doubled: u64,
 }
 
 impl TableDelta {

@@ -1,5 +1,7 @@
 //! What of a database's schema the sync has to know.
 
+use super::Value;
+
 /// The ordinary tables of one database, and what was left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
@@ -14,6 +16,16 @@ impl Schema {
     #[must_use]
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether there is a table or view of that name, synced or not.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.table(name).is_some()
+            || self
+                .skipped
+                .iter()
+                .any(|skipped| skipped.name.eq_ignore_ascii_case(name))
     }
 }
 
@@ -33,7 +45,8 @@ pub struct Table {
     pub name: String,
     /// The stored columns, in order. Generated ones are not among them.
     pub columns: Vec<Column>,
-    /// Indexes into `columns`: what makes a row this row on both sides. Never empty.
+    /// Indexes into `columns`: what makes a row this row on both sides. Empty only until a layout has put a declared
+    /// key there.
     pub key: Vec<usize>,
     /// Index of the INTEGER PRIMARY KEY column, the alias of the rowid, if there is one.
     pub rowid: Option<usize>,
@@ -67,7 +80,7 @@ impl Table {
 
     /// The key values of a full row.
     #[must_use]
-    pub fn key_of(&self, row: &[super::Value]) -> super::Key {
+    pub fn key_of(&self, row: &[Value]) -> super::Key {
         self.key.iter().map(|&index| row[index].clone()).collect()
     }
 
@@ -96,6 +109,50 @@ pub struct Column {
     pub affinity: Affinity,
     /// Whether NULL is refused.
     pub not_null: bool,
+    /// What its unique indexes take for equal.
+    pub collation: Collation,
+}
+
+impl Column {
+    /// Whether values that a unique index takes for equal are the same value, so that bytes tell rows apart as well.
+    #[must_use]
+    pub fn compares_exactly(&self) -> bool {
+        self.collation == Collation::Binary && self.affinity != Affinity::Blob
+    }
+
+    /// One value for all that a unique index on this column takes for equal: without an affinity that is `1` and
+    /// `1.0`, by the collation that can be `a` and `A`.
+    #[must_use]
+    pub fn fold(&self, value: &Value) -> Value {
+        match (value, self.collation) {
+            (Value::Real(real), _) => whole(real.get()).map_or_else(|| value.clone(), Value::Integer),
+            (Value::Text(bytes), Collation::NoCase) => Value::Text(bytes.to_ascii_lowercase()),
+            (Value::Text(bytes), Collation::RTrim) => {
+                let end = bytes.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1);
+                Value::Text(bytes.iter().take(end).copied().collect())
+            }
+            _ => value.clone(),
+        }
+    }
+}
+
+/// The integer that a double is exactly.
+#[allow(clippy::cast_possible_truncation)] // the bounds are checked
+fn whole(real: f64) -> Option<i64> {
+    const END: f64 = 9_223_372_036_854_775_808.0; // 2^63
+    (real.fract() == 0.0 && (-END..END).contains(&real)).then_some(real as i64)
+}
+
+/// SQLite's own collations. A table whose indexes have another one is not synced: no engine of ours has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Collation {
+    /// By bytes.
+    #[default]
+    Binary,
+    /// Letters of ASCII without case.
+    NoCase,
+    /// Without spaces at the end.
+    RTrim,
 }
 
 /// A column's affinity, by the rules of <https://sqlite.org/datatype3.html> §3.1.

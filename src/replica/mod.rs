@@ -21,6 +21,10 @@ pub use proof::TableDigest;
 pub use push::{Advance, Push, Pushed};
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
 
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
 use answer::Fields;
 use statements::TableSql;
 use wire::{encode_sql, literal};
@@ -53,6 +57,8 @@ pub struct Head {
     pub generation: Option<Generation>,
     /// Device and inode of the live file when the base last moved.
     pub file: Option<String>,
+    /// The path names another file than the one that is open: the session must be opened anew.
+    pub moved: bool,
 }
 
 /// Changes since the base, and the head, of one read transaction.
@@ -98,7 +104,7 @@ impl<S: Sql> Replica<S> {
         script.step(
             "PRAGMA base.synchronous=NORMAL;\
              CREATE TABLE IF NOT EXISTS base.meta(id INTEGER PRIMARY KEY CHECK(id=1),format INTEGER,lineage TEXT,number INTEGER,file TEXT);\
-             CREATE TEMP TABLE modsync_head(schema_version,data_version,lineage,number,file);\
+             CREATE TEMP TABLE modsync_head(schema_version,data_version,lineage,number,file,moved);\
              CREATE TEMP TABLE modsync_assert(holds CONSTRAINT modsync_assert CHECK(holds));",
         );
         sql.run(&script, &mut |_| Ok(())).await?;
@@ -213,10 +219,10 @@ impl<S: Sql> Replica<S> {
         script.step(format!(
             "BEGIN;DELETE FROM temp.modsync_head;INSERT INTO temp.modsync_head \
              SELECT (SELECT schema_version FROM pragma_schema_version),(SELECT data_version FROM pragma_data_version),\
-             lineage,number,file FROM (SELECT 1) LEFT JOIN base.meta ON format={FORMAT};{}COMMIT;",
+             lineage,number,file,(SELECT moved FROM modsync_look) FROM (SELECT 1) LEFT JOIN base.meta ON format={FORMAT};{}COMMIT;",
             statements.iter().map(TableSql::collect).collect::<String>()
         ));
-        let head = ["schema_version", "data_version", "lineage", "number", "file"]
+        let head = ["schema_version", "data_version", "lineage", "number", "file", "moved"]
             .map(encode_sql)
             .join(",");
         script.step(format!("SELECT 'thead',{head} FROM temp.modsync_head;"));
@@ -226,6 +232,27 @@ impl<S: Sql> Replica<S> {
         let mut reader = ChangesReader::new(&self.tables);
         self.sql.run(&script, &mut |row| reader.take(row)).await?;
         reader.finish()
+    }
+
+    /// The names of the tables that the base has copies of: one round trip.
+    ///
+    /// # Errors
+    /// When the session or SQLite fails.
+    pub async fn base_tables(&mut self) -> Result<Vec<String>, SqlError> {
+        let mut script = Script::new();
+        let name = encode_sql("name");
+        script.step(format!(
+            "SELECT {name} FROM base.sqlite_master WHERE type='table' AND name GLOB 't_*';"
+        ));
+        let mut names = Vec::new();
+        self.sql
+            .run(&script, &mut |row| {
+                let name = Fields::new("read the base", row).text()?;
+                names.extend(name.strip_prefix("t_").map(str::to_owned));
+                Ok(())
+            })
+            .await?;
+        Ok(names)
     }
 
     /// The base's rows of these keys, by table: one round trip.
@@ -304,6 +331,15 @@ impl Replica<LocalSql> {
     }
 }
 
+/// The number of the generation that a base's file has, without a session; `None` when the file holds none.
+#[must_use]
+pub fn generation_of(base: &Path) -> Option<i64> {
+    let connection = Connection::open_with_flags(base, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    connection
+        .query_row("SELECT number FROM meta WHERE format=?1", [FORMAT], |row| row.get(0))
+        .ok()
+}
+
 /// `VALUES (…),(…)` of keys; a query without rows when there are none.
 fn values(keys: &[Key]) -> String {
     if keys.is_empty() {
@@ -338,6 +374,7 @@ impl<'a> ChangesReader<'a> {
             "head" => {
                 let (schema_version, data_version) = (fields.integer()?, fields.integer()?);
                 let (lineage, number, file) = (fields.value()?, fields.value()?, fields.value()?);
+                let moved = fields.integer()? != 0;
                 let generation = lineage.as_str().zip(number.as_integer());
                 let generation = generation.map(|(name, number)| Generation {
                     lineage: name.to_owned(),
@@ -349,6 +386,7 @@ impl<'a> ChangesReader<'a> {
                     data_version,
                     generation,
                     file,
+                    moved,
                 });
             }
             "changed" => {
@@ -371,7 +409,9 @@ impl<'a> ChangesReader<'a> {
                 let (next_id, rows) = (fields.integer()?, fields.integer()?);
                 let table = &mut self.delta.tables[index];
                 table.next_id = self.tables[index].rowid.map(|_| next_id);
-                table.rows = u64::try_from(rows).unwrap_or(0);
+                table.rows = rows.unsigned_abs();
+                table.unkeyed = fields.integer()?.unsigned_abs();
+                table.doubled = fields.integer()?.unsigned_abs();
             }
             _ => return Err(answer::missing("read the changes: a known row")),
         }

@@ -4,7 +4,7 @@ use super::answer::Fields;
 use super::statements::TableSql;
 use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, Sql, SqlError, SqlErrorKind, names, values};
 use crate::merge::Settled;
-use crate::model::{Key, RowOp};
+use crate::model::{Key, RowOp, Trigger};
 
 /// Writes for one side, and what goes with them in the same request.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +35,8 @@ pub struct Advance<'a> {
 pub struct Pushed {
     /// By table, the writes (indexes into [`Push::ops`]) whose guards did not hold: another program was there first.
     pub refused: Vec<Vec<usize>>,
+    /// By table, those that a constraint of this side's schema refuses.
+    pub barred: Vec<Vec<usize>>,
 }
 
 impl<S: Sql> Replica<S> {
@@ -45,19 +47,24 @@ impl<S: Sql> Replica<S> {
     /// connection was lost nobody knows which, and the next comparison tells.
     pub async fn push(&mut self, push: &Push<'_>) -> Result<Pushed, SqlError> {
         let script = self.push_script(push);
-        let mut refused: Vec<Vec<usize>> = self.tables.iter().map(|_| Vec::new()).collect();
+        let none = || self.tables.iter().map(|_| Vec::new()).collect::<Vec<Vec<usize>>>();
+        let (mut refused, mut barred) = (none(), none());
         let counts: Vec<usize> = push.ops.iter().map(Vec::len).collect();
         self.sql
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("write", row);
                 fields.expect("refused")?;
                 let table = fields.index(counts.len())?;
-                refused[table].push(fields.index(counts[table])?);
+                let seq = fields.index(counts[table])?;
+                match fields.index(2)? {
+                    0 => refused[table].push(seq),
+                    _ => barred[table].push(seq),
+                }
                 Ok(())
             })
             .await
             .map_err(explain)?;
-        Ok(Pushed { refused })
+        Ok(Pushed { refused, barred })
     }
 
     fn push_script(&self, push: &Push<'_>) -> Script {
@@ -69,6 +76,7 @@ impl<S: Sql> Replica<S> {
             .map(|(sql, _)| sql)
             .collect();
         let mut script = Script::new();
+        script.step("INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;");
         if let Some(advance) = &push.advance {
             script.step(self.assert_generation(advance.from));
         }
@@ -125,9 +133,7 @@ impl<S: Sql> Replica<S> {
             touched().for_each(|((table, _), _)| sql += &table.read_back());
         }
         for trigger in triggers() {
-            sql += &trigger.sql;
-            // A comment at the text's end must not swallow the semicolon.
-            sql += if trigger.sql.contains("--") { "\n;" } else { ";" };
+            sql += &create(trigger);
         }
         sql + "COMMIT;"
     }
@@ -178,11 +184,19 @@ impl<S: Sql> Replica<S> {
     }
 }
 
+/// The statement that makes a trigger again, to the letter. The schema's text never names the database, and a temporary
+/// table might have the name of the trigger's.
+fn create(trigger: &Trigger) -> String {
+    let sql = trigger.sql.replacen("CREATE TRIGGER ", "CREATE TRIGGER main.", 1);
+    // A comment at the text's end must not swallow the semicolon.
+    sql + if trigger.sql.contains("--") { "\n;" } else { ";" }
+}
+
 /// Our own assertions fail as constraints; say what they mean.
 fn explain(error: SqlError) -> SqlError {
     if error.kind == SqlErrorKind::Constraint && error.message.contains("modsync_assert") {
-        let message = "write: the rows do not read back as they were written, or the base has moved meanwhile; \
-                       nothing was written"
+        let message = "write: the rows do not read back as they were written, or the base or the database's file is \
+                       another one by now; nothing was written"
             .to_owned();
         return SqlError {
             kind: SqlErrorKind::Constraint,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::sql::{Field, Script, SqlError, SqlErrorKind};
 use super::wire::encode_sql;
-use crate::model::{Affinity, Column, ForeignKey, Schema, Skipped, Table, Trigger, Value};
+use crate::model::{Affinity, Collation, Column, ForeignKey, Schema, Skipped, Table, Trigger, Value};
 
 /// Suffixes of the shadow tables that SQLite's own virtual tables keep (FTS3 to 5, R-Tree, Geopoly).
 const SHADOWS: [&str; 13] = [
@@ -29,7 +29,10 @@ pub fn script() -> Script {
     script.step(select(
         "object",
         &["m.name", "m.type", "m.tbl_name", "m.sql"],
-        "main.sqlite_master m WHERE m.type IN ('table','view','trigger') ORDER BY m.name".into(),
+        // Triggers fire in the order in which they were made, so they have to come back in it.
+        "main.sqlite_master m WHERE m.type IN ('table','view','trigger') \
+         ORDER BY CASE m.type WHEN 'trigger' THEN m.rowid ELSE 0 END,m.name"
+            .into(),
     ));
     script.step(select(
         "column",
@@ -38,10 +41,18 @@ pub fn script() -> Script {
     ));
     script.step(select(
         "index",
-        &["m.name", "i.name", "i.origin", "i.partial", "k.name"],
+        &[
+            "m.name",
+            "i.name",
+            "i.\"unique\"",
+            "i.origin",
+            "i.partial",
+            "k.coll",
+            "k.name",
+        ],
         format!(
             "main.sqlite_master m JOIN pragma_index_list(m.name,'main') i JOIN pragma_index_xinfo(i.name,'main') k \
-             WHERE {ordinary} AND i.\"unique\" AND k.key ORDER BY m.name,i.name,k.seqno"
+             WHERE {ordinary} AND k.key ORDER BY m.name,i.name,k.seqno"
         ),
     ));
     script.step(select(
@@ -73,8 +84,12 @@ struct RawColumn {
 #[derive(Debug, Default)]
 struct RawIndex {
     primary: bool,
+    unique: bool,
     usable: bool,
-    columns: Vec<String>,
+    /// Each column with its collation.
+    columns: Vec<(String, String)>,
+    /// A collation that SQLite itself does not have.
+    foreign: Option<String>,
 }
 
 #[derive(Debug)]
@@ -117,28 +132,29 @@ impl Reader {
                         declared,
                         affinity,
                         not_null: not_null != 0,
+                        collation: Collation::Binary,
                     },
                     primary,
                     generated: hidden != 0,
                 });
             }
             "index" => {
-                let (table, name, origin) = (text(next()?)?, text(next()?)?, text(next()?)?);
-                let partial = next()?.as_integer()? != 0;
-                let column = next()?;
-                let index = self
-                    .indexes
-                    .entry(table)
-                    .or_default()
-                    .entry(name)
-                    .or_insert_with(|| RawIndex {
-                        primary: origin == "pk",
-                        usable: !partial,
-                        columns: Vec::new(),
-                    });
+                let (table, name) = (text(next()?)?, text(next()?)?);
+                let (unique, origin, partial) = (next()?.as_integer()?, text(next()?)?, next()?.as_integer()?);
+                let (collation, column) = (text(next()?).unwrap_or_default(), next()?);
+                let indexes = self.indexes.entry(table).or_default();
+                let index = indexes.entry(name).or_insert_with(|| RawIndex {
+                    primary: origin == "pk",
+                    unique: unique != 0,
+                    usable: partial == 0,
+                    ..RawIndex::default()
+                });
+                if known_collation(&collation).is_none() {
+                    index.foreign = Some(collation.clone());
+                }
                 // An index on an expression has no column name: it is no key of ours.
                 match text(column) {
-                    Some(column) => index.columns.push(column),
+                    Some(column) => index.columns.push((column, collation)),
                     None => index.usable = false,
                 }
             }
@@ -164,7 +180,7 @@ impl Reader {
         self.version
     }
 
-    /// The schema, once every row was taken. Keys are those of the schema alone: [`Layout`](super::Layout) puts
+    /// The schema, once every row was taken. Keys are those of the schema alone: the layout puts
     /// declared ones in their place.
     ///
     /// # Errors
@@ -208,21 +224,35 @@ impl Reader {
 
     fn table(&self, [name, _, _, sql]: &[String; 4]) -> Result<Table, String> {
         let raw = self.columns.get(name).map(Vec::as_slice).unwrap_or_default();
-        let (options, strict) = (table_options(sql), table_options(sql).contains("STRICT"));
+        let options = table_options(sql);
         let stored: Vec<&RawColumn> = raw.iter().filter(|column| !column.generated).collect();
         let mut columns: Vec<Column> = stored.iter().map(|raw| raw.column.clone()).collect();
-        for column in columns
-            .iter_mut()
-            .filter(|c| strict && c.declared.eq_ignore_ascii_case("ANY"))
-        {
-            column.affinity = Affinity::Blob;
+        for column in &mut columns {
+            if options.contains("STRICT") && column.declared.eq_ignore_ascii_case("ANY") {
+                column.affinity = Affinity::Blob;
+            }
         }
-        let position = |name: &str| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-        let indexes = self
-            .indexes
-            .get(name)
-            .map(|map| map.values().collect::<Vec<_>>())
-            .unwrap_or_default();
+        let indexes = self.indexes.get(name).into_iter().flat_map(BTreeMap::values);
+        if let Some(foreign) = indexes.clone().find_map(|index| index.foreign.as_ref()) {
+            return Err(format!(
+                "its index needs the collation {foreign}, which only its own programs have"
+            ));
+        }
+        let position =
+            |columns: &[Column], name: &str| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+        let mut unique: Vec<Vec<usize>> = Vec::new();
+        for index in indexes.clone().filter(|index| index.unique && index.usable) {
+            let found = index.columns.iter().map(|(name, _)| position(&columns, name));
+            let Some(set) = found.collect::<Option<Vec<usize>>>() else {
+                continue;
+            };
+            for (&column, (_, collation)) in set.iter().zip(&index.columns) {
+                if let Some(collation) = known_collation(collation).filter(|it| *it != Collation::Binary) {
+                    columns[column].collation = collation;
+                }
+            }
+            unique.push(set);
+        }
 
         let mut primary: Vec<(i64, usize)> = stored
             .iter()
@@ -233,51 +263,38 @@ impl Reader {
         primary.sort_unstable();
         let primary: Vec<usize> = primary.into_iter().map(|(_, index)| index).collect();
         // A primary key without an index of its own, in a rowid table, is the rowid by another name.
-        let alias = primary.len() == 1 && !options.contains("WITHOUT ROWID") && !indexes.iter().any(|i| i.primary);
+        let has_index = indexes.clone().any(|index| index.primary);
+        let alias = primary.len() == 1 && !options.contains("WITHOUT ROWID") && !has_index;
         let rowid = primary.first().copied().filter(|_| alias);
-
-        let mut unique: Vec<Vec<usize>> = indexes
-            .iter()
-            .filter(|index| index.usable)
-            .filter_map(|index| index.columns.iter().map(|column| position(column)).collect())
-            .collect();
         if alias {
             unique.push(primary.clone());
         }
-        let natural = unique.iter().find(|set| {
-            !set.iter().any(|&index| Some(index) == rowid) && set.iter().all(|&index| columns[index].not_null)
-        });
-        let key = match (rowid, natural) {
-            (None, _) if !primary.is_empty() => primary,
-            (_, Some(natural)) => natural.clone(),
-            (Some(rowid), None) => vec![rowid],
-            (None, None) => return Err("no key: declare one with [[table]] key = […] in the config".to_owned()),
-        };
+        let key = natural_key(&columns, &unique, primary, rowid);
         let foreign_keys = self.foreign.get(name).into_iter().flat_map(BTreeMap::values);
-        let foreign_keys = foreign_keys
-            .filter_map(|foreign| self.foreign_key(foreign, &position))
-            .collect();
+        let foreign_keys =
+            foreign_keys.filter_map(|foreign| self.foreign_key(foreign, &|name| position(&columns, name)));
+        Ok(Table {
+            name: name.clone(),
+            key,
+            rowid,
+            autoincrement: alias && sql.to_ascii_uppercase().contains("AUTOINCREMENT") && self.has_sequence(),
+            unique,
+            foreign_keys: foreign_keys.collect(),
+            triggers: self.triggers(name),
+            columns,
+        })
+    }
+
+    fn triggers(&self, table: &str) -> Vec<Trigger> {
         let triggers = self
             .objects
             .iter()
-            .filter(|o| o[1] == "trigger" && o[2].eq_ignore_ascii_case(name));
-        let triggers = triggers
-            .map(|o| Trigger {
-                name: o[0].clone(),
-                sql: o[3].clone(),
-            })
-            .collect();
-        let autoincrement = alias && sql.to_ascii_uppercase().contains("AUTOINCREMENT") && self.has_sequence();
-        Ok(Table {
-            name: name.clone(),
-            columns,
-            key,
-            rowid,
-            autoincrement,
-            unique,
-            foreign_keys,
-            triggers,
-        })
+            .filter(|o| o[1] == "trigger" && o[2].eq_ignore_ascii_case(table));
+        let made = triggers.map(|o| Trigger {
+            name: o[0].clone(),
+            sql: o[3].clone(),
+        });
+        made.collect()
     }
 
     fn has_sequence(&self) -> bool {
@@ -308,6 +325,28 @@ impl Reader {
             parent_columns,
         })
     }
+}
+
+/// The key that the schema declares: a natural one goes before an integer id. Empty when there is none.
+fn natural_key(columns: &[Column], unique: &[Vec<usize>], primary: Vec<usize>, rowid: Option<usize>) -> Vec<usize> {
+    if rowid.is_none() && !primary.is_empty() {
+        return primary;
+    }
+    let natural = unique
+        .iter()
+        .find(|set| !set.iter().any(|&index| Some(index) == rowid) && set.iter().all(|&index| columns[index].not_null));
+    natural.cloned().or(rowid.map(|rowid| vec![rowid])).unwrap_or_default()
+}
+
+fn known_collation(name: &str) -> Option<Collation> {
+    [
+        ("BINARY", Collation::Binary),
+        ("NOCASE", Collation::NoCase),
+        ("RTRIM", Collation::RTrim),
+    ]
+    .into_iter()
+    .find(|(known, _)| known.eq_ignore_ascii_case(name))
+    .map(|(_, collation)| collation)
 }
 
 fn text(value: Value) -> Option<String> {

@@ -1,5 +1,7 @@
 //! The verbs of `modsyncd`: their flags, and what each one calls.
 
+mod init;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +28,7 @@ pub struct Cli {
 
 const EXAMPLES: &str = "Examples:
   modsyncd demo                       the whole story on this machine, with no set-up
+  modsyncd init                       writes a config from questions, and tries the server
   modsyncd check-config               what the config says, or what is wrong with it
   modsyncd run --config shop.toml     the daemon in the foreground
   modsyncd install                    the daemon as a service of this user";
@@ -35,6 +38,11 @@ enum Verb {
     /// Runs the daemon in the foreground.
     #[command(after_help = "Example:\n  modsyncd run --config ~/.config/modsync/shop.toml")]
     Run(Config),
+    /// Writes a config from questions or flags, and checks it against the server.
+    #[command(
+        after_help = "Examples:\n  modsyncd init\n  modsyncd init --local ~/shop/products.db --host assess --remote /var/www/data/products.db"
+    )]
+    Init(init::InitArgs),
     /// Checks the config and names every mistake with its line.
     #[command(after_help = "Example:\n  modsyncd check-config --config shop.toml")]
     CheckConfig(Config),
@@ -112,6 +120,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Run(which) => return run(&which.options()),
         Verb::CheckConfig(which) => return ExitCode::from(config::check(&which.options(), &mut io::stdout().lock())),
+        Verb::Init(args) => init::init(&args, &mut io::stdout()),
         Verb::Install(unit) => unit.options().and_then(|options| {
             service::install(&options, &mut Commands, &mut io::stdout()).map_err(anyhow::Error::from)
         }),

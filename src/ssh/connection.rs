@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 
 use super::fault::within;
-use super::handshake::{self, Client, Farewell, Greeted, at, stall_limit};
+use super::handshake::{self, Client, Ending, Farewell, Greeted, at, stall_limit};
 use super::known_hosts::HostKey;
 use super::line::Line;
 use super::{Process, Traffic, Transport, TransportError, auth, process};
@@ -36,6 +36,7 @@ impl Default for ConnectOptions {
 /// A connection with a user logged in.
 ///
 /// Programs that run on it keep it open after it is dropped, until they end; [`Connection::close`] ends them all.
+/// They share its buffers: a program whose standard output is not read holds up the others after a few megabytes.
 pub struct Connection {
     handle: Handle<Client>,
     farewell: Farewell,
@@ -62,7 +63,8 @@ impl Connection {
     /// # Errors
     /// With the host, the step that failed, the cause and what to do. Each step has the target's `connect_timeout`.
     pub async fn open(target: &SshTarget, options: &ConnectOptions) -> Result<Self, TransportError> {
-        Self::over(dial(target).await?, target, options).await
+        let traffic = Arc::new(Traffic::default());
+        Self::log_in(dial(target, &traffic).await?, target, options, traffic).await
     }
 
     /// The same over a stream that already reaches the first host: the first jump host if there are any.
@@ -73,7 +75,18 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let traffic = Arc::new(Traffic::default());
+        Self::log_in(stream, target, options, Arc::default()).await
+    }
+
+    async fn log_in<S>(
+        stream: S,
+        target: &SshTarget,
+        options: &ConnectOptions,
+        traffic: Arc<Traffic>,
+    ) -> Result<Self, TransportError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let reached = reach(stream, target, options, &traffic).await?;
         let Greeted { handle, farewell } = log_in(reached.wire, target, options, &traffic).await?;
         Ok(Self {
@@ -125,8 +138,10 @@ impl Connection {
 
     /// An error that carries why the connection ended, if that is known.
     pub(super) fn lost(&self, step: &str, error: &russh::Error) -> TransportError {
-        match self.farewell.reason() {
-            Some(reason) => TransportError::unreachable(format!("cannot {step}: the connection ended: {reason}")),
+        match self.farewell.ending() {
+            Some(Ending { reason, .. }) => {
+                TransportError::unreachable(format!("cannot {step}: the connection ended: {reason}"))
+            }
             None => TransportError::unreachable(format!("cannot {step}: {error}")),
         }
     }
@@ -153,14 +168,15 @@ impl Transport for Connection {
 /// When the server cannot be reached or does not speak SSH.
 pub async fn scan_host_key(target: &SshTarget, options: &ConnectOptions) -> Result<HostKey, TransportError> {
     let traffic = Arc::new(Traffic::default());
-    let reached = reach(dial(target).await?, target, options, &traffic).await?;
+    let reached = reach(dial(target, &traffic).await?, target, options, &traffic).await?;
     handshake::look(reached.wire, target, options).await
 }
 
 /// Connects to the first host on the way to `target`, trying each of its addresses.
-async fn dial(target: &SshTarget) -> Result<TcpStream, TransportError> {
+async fn dial(target: &SshTarget, traffic: &Traffic) -> Result<TcpStream, TransportError> {
     let first = target.jumps.first().unwrap_or(target);
     let step = format!("connect to {}", at(first));
+    traffic.add_round_trip();
     within(first.connect_timeout, &step, async {
         let failed = |error| TransportError::unreachable(format!("cannot {step}: {error}; will be tried again"));
         let addresses: Vec<_> = lookup_host((first.host.as_str(), first.port))
@@ -178,7 +194,7 @@ async fn dial(target: &SshTarget) -> Result<TcpStream, TransportError> {
                 }
                 Ok(Err(error)) => last = error,
                 Err(_) => {
-                    last = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("{address} does not answer"))
+                    last = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("{address} does not answer"));
                 }
             }
         }
@@ -213,7 +229,7 @@ async fn log_in(
     options: &ConnectOptions,
     traffic: &Traffic,
 ) -> Result<Greeted, TransportError> {
-    let mut greeted = handshake::greet(wire, target, options).await?;
+    let mut greeted = handshake::greet(wire, target, options, traffic).await?;
     auth::log_in(&mut greeted, target, traffic).await?;
     Ok(greeted)
 }

@@ -1,7 +1,7 @@
 //! The key exchange with one host, and the check of its host key.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use russh::client::{self, DisconnectReason, Handle};
@@ -9,11 +9,11 @@ use russh::keys::{Algorithm, PublicKeyOrCertificate};
 use russh::{Preferred, compression};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::TransportError;
 use super::connection::ConnectOptions;
 use super::fault::{said, within};
 use super::host_check::HostCheck;
 use super::known_hosts::HostKey;
+use super::{Traffic, TransportError};
 use crate::config::ssh_config::SshTarget;
 
 /// Keepalives that may stay unanswered; the next one that is due ends the connection.
@@ -27,25 +27,35 @@ pub(super) struct Greeted {
 
 /// Why the session ended, once it has.
 #[derive(Clone, Default)]
-pub(super) struct Farewell(Arc<Mutex<Option<String>>>);
+pub(super) struct Farewell(Arc<Mutex<Option<Ending>>>);
+
+/// The end of a session.
+#[derive(Clone)]
+pub(super) struct Ending {
+    /// For people.
+    pub(super) reason: String,
+    /// Whether the server meant it, in contrast to a line that broke.
+    pub(super) by_server: bool,
+}
 
 impl Farewell {
-    pub(super) fn reason(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.lock().clone()
     }
 
-    fn set(&self, reason: String) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(reason);
+    fn set(&self, reason: String, by_server: bool) {
+        self.lock().get_or_insert(Ending { reason, by_server });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Ending>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What is done with the host key that the server shows.
 enum Purpose {
     /// Go on only if it is trusted.
-    Connect(HostCheck),
+    Connect(Box<HostCheck>),
     /// Keep it and end the connection.
     Look(Arc<Mutex<Option<HostKey>>>),
 }
@@ -86,17 +96,28 @@ impl client::Handler for Client {
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<HandshakeError>) -> Result<(), HandshakeError> {
-        self.farewell.set(match reason {
-            DisconnectReason::ReceivedDisconnect(info) => format!("the server said {}", said(&info.message)),
-            DisconnectReason::Error(HandshakeError::Protocol(error)) => error.to_string(),
-            DisconnectReason::Error(HandshakeError::Refused(error)) => error.message,
-        });
+        match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                self.farewell
+                    .set(format!("the server said {}", said(&info.message)), true);
+            }
+            DisconnectReason::Error(HandshakeError::Protocol(error)) => {
+                self.farewell
+                    .set(error.to_string(), matches!(error, russh::Error::NoAuthMethod));
+            }
+            DisconnectReason::Error(HandshakeError::Refused(error)) => self.farewell.set(error.message, false),
+        }
         Ok(())
     }
 }
 
 /// Exchanges keys with `target` over `stream` and stops unless its host key is trusted.
-pub(super) async fn greet<S>(stream: S, target: &SshTarget, options: &ConnectOptions) -> Result<Greeted, TransportError>
+pub(super) async fn greet<S>(
+    stream: S,
+    target: &SshTarget,
+    options: &ConnectOptions,
+    traffic: &Traffic,
+) -> Result<Greeted, TransportError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -108,9 +129,12 @@ where
     ));
     let farewell = Farewell::default();
     let client = Client {
-        purpose: Purpose::Connect(check),
+        purpose: Purpose::Connect(Box::new(check)),
         farewell: farewell.clone(),
     };
+    // The algorithms and greetings of both sides, then the keys.
+    traffic.add_round_trip();
+    traffic.add_round_trip();
     let handle = exchange(stream, target, config, client).await?;
     Ok(Greeted { handle, farewell })
 }

@@ -1,7 +1,6 @@
 //! The way to the server: connection, authentication, known hosts, the SQL session and its engines, SFTP.
 
 mod auth;
-mod backoff;
 mod connection;
 mod fault;
 mod handshake;
@@ -13,7 +12,6 @@ mod session;
 pub mod sftp;
 mod transport;
 
-pub use backoff::Backoff;
 pub use connection::{ConnectOptions, Connection, scan_host_key};
 pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions};
 pub use transport::{Process, Traffic, Transport, TransportError, TransportErrorKind};

@@ -1,5 +1,6 @@
 //! A program at the far end of a channel, as three byte streams.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadBuf};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::Process;
 use super::handshake::Farewell;
@@ -26,31 +27,40 @@ const EXTENDED_DATA_STDERR: u32 = 1;
 /// Turns a channel on which `exec` was requested into the streams of a process.
 pub(super) fn attach(channel: Channel<Msg>, farewell: Farewell) -> Process {
     let (stdin, to_program) = tokio::io::duplex(STDIN_BUFFER);
-    let (stdout, from_stdout) = self::channel(STDOUT_PACKETS);
-    let (stderr, from_stderr) = self::channel(STDERR_PACKETS);
+    let (stdout, from_stdout) = mpsc::channel(STDOUT_PACKETS);
+    let (stderr, from_stderr) = mpsc::channel(STDERR_PACKETS);
+    let (holder, mut held) = mpsc::channel(1);
     tokio::spawn(async move {
         let (from_program, program) = channel.split();
         let feed = feed(to_program, program.make_writer());
         tokio::select! {
             () = deliver(from_program, &stdout, &stderr, &farewell) => {}
-            // Nobody writes and nobody reads any more.
-            () = async { feed.await; stdout.closed().await } => {}
+            _ = held.recv() => {}
+            () = async { feed.await; std::future::pending().await } => {}
         }
         // Nothing to be done when the connection is gone already.
         let _ = program.close().await;
     });
     Process {
-        stdin: Box::new(stdin),
+        stdin: Box::new(Stdin {
+            pipe: stdin,
+            _holder: holder.clone(),
+        }),
         stdout: Box::new(Packets {
             packets: from_stdout,
             current: Bytes::new(),
+            _holder: Some(holder),
         }),
         stderr: Box::new(Packets {
             packets: from_stderr,
             current: Bytes::new(),
+            _holder: None,
         }),
     }
 }
+
+/// Kept by those streams that keep the channel open: when the last one is dropped, the receiver hears of it.
+type Holder = Sender<Infallible>;
 
 /// Carries standard input to the program, and its end.
 async fn feed(from: DuplexStream, mut to: impl AsyncWrite + Unpin) {
@@ -93,7 +103,9 @@ async fn deliver(
             _ => {}
         }
     }
-    let reason = farewell.reason().unwrap_or_else(|| "it was closed".to_owned());
+    let reason = farewell
+        .ending()
+        .map_or_else(|| "it was closed".to_owned(), |ending| ending.reason);
     let lost = io::Error::new(
         io::ErrorKind::ConnectionAborted,
         format!("the SSH connection ended: {reason}"),
@@ -101,10 +113,31 @@ async fn deliver(
     drop(stdout.send(Err(lost)).await);
 }
 
+/// Standard input, as its user has it.
+struct Stdin {
+    pipe: DuplexStream,
+    _holder: Holder,
+}
+
+impl AsyncWrite for Stdin {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.pipe).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
+}
+
 /// Packets as a byte stream.
 struct Packets {
     packets: Receiver<io::Result<Bytes>>,
     current: Bytes,
+    _holder: Option<Holder>,
 }
 
 impl AsyncRead for Packets {

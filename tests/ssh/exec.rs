@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use modsync::ssh::{Process, Transport};
+use modsync::ssh::{ConnectOptions, Connection, Process, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::proxy::{Line, Proxy};
@@ -126,6 +126,38 @@ async fn dropping_a_process_ends_it() {
     drop(process);
     eventually("the program sees the end of its input", || ended.exists()).await;
     assert_eq!(run(&connection, "echo next").await, "next\n");
+}
+
+#[tokio::test]
+async fn dropping_a_process_ends_it_even_if_it_never_reads() {
+    let server = Sshd::start();
+    let connection = open(&server.target()).await.unwrap();
+    let ended = server.folder().join("ended");
+    let command = format!(
+        "trap '' PIPE; while echo; do sleep 0.02; done 2>/dev/null; touch '{}'",
+        ended.display()
+    );
+    let mut process = connection.exec(&command).await.unwrap();
+    let clog = async { while process.stdin.write_all(&noise(100_000)).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(1), clog)
+        .await
+        .expect_err("the program takes input for ever");
+    drop(process);
+    eventually("the program finds nobody to write to", || ended.exists()).await;
+}
+
+#[tokio::test]
+async fn speaks_over_any_stream() {
+    let server = Sshd::start();
+    let (near, mut far) = tokio::io::duplex(4096);
+    let mut tcp = tokio::net::TcpStream::connect(("127.0.0.1", server.port()))
+        .await
+        .unwrap();
+    tokio::spawn(async move { tokio::io::copy_bidirectional(&mut far, &mut tcp).await });
+    let connection = Connection::over(near, &server.target(), &ConnectOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(run(&connection, "echo over").await, "over\n");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use modsync::config::ssh_config::SshTarget;
 use modsync::ssh::{ConnectOptions, Connection, Transport, TransportErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::proxy::{Line, Proxy};
 use crate::support::sshd::Sshd;
@@ -23,7 +23,7 @@ async fn behind(line: Line) -> (Sshd, Proxy, SshTarget) {
 
 fn impatient() -> ConnectOptions {
     ConnectOptions {
-        keepalive: Duration::from_millis(300),
+        keepalive: Duration::from_millis(700),
         ..ConnectOptions::default()
     }
 }
@@ -37,18 +37,36 @@ async fn a_dead_line_is_noticed_by_whoever_waits_for_an_answer() {
     let started = Instant::now();
     let error = soon(process.stdout.read_u8()).await.unwrap_err();
     assert!(error.to_string().contains("eepalive"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     assert!(connection.is_closed());
 }
 
+/// Here the session is stuck in a write, where it cannot ask for a sign of life any more.
 #[tokio::test]
 async fn a_dead_line_is_noticed_by_whoever_sends() {
-    let (_server, proxy, target) = behind(Line::default()).await;
-    let connection = Connection::open(&target, &impatient()).await.unwrap();
-    let mut process = connection.exec("cat > /dev/null").await.unwrap();
-    proxy.stall();
+    let server = Sshd::start();
+    let (near, mut far) = tokio::io::duplex(4096);
+    let mut tcp = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+    let (die, dead) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut far, &mut tcp) => {}
+            _ = dead => {}
+        }
+        // Both ends stay open, and nothing is read from either.
+        std::future::pending::<()>().await;
+    });
+    let options = ConnectOptions {
+        compression: false,
+        ..impatient()
+    };
+    let connection = Connection::over(near, &server.target(), &options).await.unwrap();
+    let mut process = connection.exec("echo; exec cat > /dev/null").await.unwrap();
+    process.stdout.read_u8().await.unwrap();
+    die.send(()).unwrap();
     soon(async { while process.stdin.write_all(&[7; 100_000]).await.is_ok() {} }).await;
-    assert!(soon(process.stdout.read_u8()).await.is_err());
+    let error = soon(process.stdout.read_u8()).await.unwrap_err();
+    assert!(error.to_string().contains("took no byte"), "{error}");
 }
 
 #[tokio::test]
@@ -116,7 +134,9 @@ async fn costs_the_round_trips_that_it_says() {
     .await;
     let connection = open(&target).await.unwrap();
     let opened = proxy.round_trips();
-    assert!(opened <= 9, "connecting took {opened} round trips");
+    // Algorithms, keys, the service, showing a key, signing with it; the proxy does not see the one of TCP.
+    assert_eq!(opened, 5);
+    assert_eq!(connection.traffic().round_trips(), opened + 1);
 
     // A channel, and a command whose acceptance is not waited for. (Its input would have to wait: sshd opens the
     // window of a channel only when it starts the program.)
@@ -177,9 +197,7 @@ async fn the_proxy_delays_without_slowing_and_paces_without_delaying() {
     });
     let echo = async |line: Line, length: usize| {
         let proxy = Proxy::to(port, line).await;
-        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", proxy.port()))
-            .await
-            .unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
         let (mut from, mut to) = stream.split();
         let (started, bytes, mut back) = (Instant::now(), vec![1; length], vec![0; length]);
         let (write, read) = tokio::join!(to.write_all(&bytes), from.read_exact(&mut back));
@@ -196,8 +214,8 @@ async fn the_proxy_delays_without_slowing_and_paces_without_delaying() {
         2_000_000,
     )
     .await;
-    assert!(delayed >= delay * 2 && delayed < delay * 6, "{delayed:?}");
-    // A megabit in each direction, at four megabits a second, one after the other but overlapping.
+    assert!(delayed >= delay * 2 && delayed < delay * 40, "{delayed:?}");
+    // A megabit at four megabits a second.
     let paced = echo(
         Line {
             up: Some(4_000_000),
@@ -207,7 +225,7 @@ async fn the_proxy_delays_without_slowing_and_paces_without_delaying() {
     )
     .await;
     assert!(
-        paced >= Duration::from_millis(240) && paced < Duration::from_millis(500),
+        paced >= Duration::from_millis(240) && paced < Duration::from_millis(1500),
         "{paced:?}"
     );
 }

@@ -43,6 +43,17 @@ pub struct Line {
     pub down: Option<u64>,
 }
 
+impl Line {
+    /// The line that the figures are told for: 50 ms there and back, 20 Mbit/s each way.
+    pub fn far() -> Self {
+        Self {
+            delay: Duration::from_millis(25),
+            up: Some(20_000_000),
+            down: Some(20_000_000),
+        }
+    }
+}
+
 /// A proxy that forwards to one address. Its connections end when it is dropped.
 pub struct Proxy {
     address: SocketAddr,

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use modsync::config::ssh_config::SshTarget;
@@ -262,7 +263,8 @@ pub struct SystemUser {
 impl SystemUser {
     /// Makes a user with that password and no home of its own.
     pub fn with_password(password: &str) -> Self {
-        let name = format!("modsync{}", std::process::id());
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("modsync{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let user = Self { name };
         let made = Command::new("useradd")
             .args(["-M", "-d", "/", "-s", "/bin/sh", &user.name])
@@ -270,7 +272,7 @@ impl SystemUser {
             .unwrap();
         assert!(made.success(), "useradd failed: the tests of passwords need root");
         let mut chpasswd = Command::new("chpasswd").stdin(Stdio::piped()).spawn().unwrap();
-        write!(chpasswd.stdin.take().unwrap(), "{}:{password}\n", user.name).unwrap();
+        writeln!(chpasswd.stdin.take().unwrap(), "{}:{password}", user.name).unwrap();
         assert!(chpasswd.wait().unwrap().success(), "chpasswd failed");
         user
     }
@@ -278,7 +280,11 @@ impl SystemUser {
 
 impl Drop for SystemUser {
     fn drop(&mut self) {
-        let _ = Command::new("userdel").arg(&self.name).stderr(Stdio::null()).status();
+        // A session of the user's may still be ending, hence the force.
+        let _ = Command::new("userdel")
+            .args(["-f", &self.name])
+            .stderr(Stdio::null())
+            .status();
     }
 }
 

@@ -19,6 +19,8 @@ pub struct World {
     pub port: u16,
     /// Lines for the config file, by section.
     pub settings: BTreeMap<&'static str, String>,
+    /// Who logs in at the server.
+    pub user: String,
 }
 
 impl World {
@@ -39,13 +41,31 @@ impl World {
         world
     }
 
+    /// Each database made by its own SQL.
+    pub fn with_schemas(local: &str, server: &str) -> Self {
+        let world = Self::empty();
+        open(&world.local()).execute_batch(local).unwrap();
+        open(&world.remote()).execute_batch(server).unwrap();
+        world
+    }
+
     /// Neither database.
     pub fn empty() -> Self {
-        let folder = tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap();
+        let folder = new_folder();
+        // Nothing of the tests stays in the home of whoever runs them.
         let sshd = Sshd::with(&Options {
             config: format!("SetEnv XDG_STATE_HOME={}", folder.path().join("remote").display()),
             ..Options::default()
         });
+        Self::of(folder, sshd)
+    }
+
+    /// Neither database, and a server of the test's own making.
+    pub fn on(sshd: Sshd) -> Self {
+        Self::of(new_folder(), sshd)
+    }
+
+    fn of(folder: tempfile::TempDir, sshd: Sshd) -> Self {
         for name in ["laptop", "site", "home"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
@@ -55,6 +75,7 @@ impl World {
             folder,
             port,
             settings: BTreeMap::new(),
+            user: super::sshd::user(),
         }
     }
 
@@ -103,7 +124,7 @@ impl World {
              socket = \"{}\"\n{}\n",
             self.local().display(),
             set("local"),
-            super::sshd::user(),
+            self.user,
             self.port,
             self.sshd.user_key().display(),
             known_hosts.display(),
@@ -136,13 +157,41 @@ impl World {
         Pair::open(self.config()).await.unwrap()
     }
 
-    /// Whether both databases hold the same rows in every ordinary table, value by value; says what differs.
+    /// Whether both databases hold the same rows in every ordinary table, value by value, and are whole; says what
+    /// differs.
     pub fn assert_equal(&self) {
-        let (local, remote) = (dump(&self.open_local()), dump(&self.open_remote()));
+        self.assert_equal_without(&[]);
+    }
+
+    /// The same, without some tables.
+    pub fn assert_equal_without(&self, left_out: &[&str]) {
+        let (ours, theirs) = (self.open_local(), self.open_remote());
+        for (whose, connection) in [("laptop", &ours), ("server", &theirs)] {
+            assert_eq!(
+                rows(connection, "PRAGMA integrity_check"),
+                [text("ok")],
+                "the {whose}'s database"
+            );
+            assert_eq!(
+                rows(connection, "PRAGMA foreign_key_check"),
+                [""; 0],
+                "the {whose}'s references"
+            );
+        }
+        let (mut local, mut remote) = (dump(&ours), dump(&theirs));
+        for table in left_out {
+            local.remove(*table);
+            remote.remove(*table);
+        }
+        assert_eq!(local.keys().collect::<Vec<_>>(), remote.keys().collect::<Vec<_>>());
         for (table, rows) in &local {
             let theirs = remote.get(table).unwrap();
-            let extra =
-                |a: &Vec<String>, b: &Vec<String>| a.iter().filter(|row| !b.contains(row)).cloned().collect::<Vec<_>>();
+            let extra = |a: &Vec<String>, b: &Vec<String>| {
+                let extra = a.iter().filter(|row| !b.contains(row));
+                extra
+                    .map(|row| row.chars().take(2000).collect())
+                    .collect::<Vec<String>>()
+            };
             assert!(
                 rows == theirs,
                 "{table} differs:\nonly on the laptop: {:#?}\nonly on the server: {:#?}",
@@ -150,6 +199,19 @@ impl World {
                 extra(theirs, rows)
             );
         }
+    }
+
+    /// Runs SQL on both sides.
+    pub fn on_both(&self, sql: &str) {
+        self.open_local().execute_batch(sql).unwrap();
+        self.open_remote().execute_batch(sql).unwrap();
+    }
+
+    /// The rows of a query, which must be the same on both sides.
+    pub fn both(&self, sql: &str) -> Vec<String> {
+        let (ours, theirs) = (rows(&self.open_local(), sql), rows(&self.open_remote(), sql));
+        assert_eq!(ours, theirs, "{sql}: laptop and server");
+        ours
     }
 
     /// Runs the site's PHP.
@@ -163,6 +225,10 @@ impl World {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/workflow.py");
         run(Command::new("python3").arg(script).arg(self.local()).args(arguments))
     }
+}
+
+fn new_folder() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap()
 }
 
 pub async fn sync(pair: &mut Pair) -> CycleSummary {
@@ -190,11 +256,24 @@ pub fn dump(connection: &Connection) -> BTreeMap<String, Vec<String>> {
         .collect();
     names
         .into_iter()
-        .map(|name| (name.clone(), rows(connection, &format!("SELECT * FROM \"{name}\""))))
+        .map(|name| {
+            (
+                name.clone(),
+                rows(
+                    connection,
+                    &format!("SELECT * FROM main.\"{}\"", name.replace('"', "\"\"")),
+                ),
+            )
+        })
         .collect()
 }
 
-/// The rows of a query, each as SQL literals joined by commas, sorted.
+/// A text as [`rows`] shows it.
+pub fn text(text: &str) -> String {
+    format!("{:?}", rusqlite::types::ValueRef::Text(text.as_bytes()))
+}
+
+/// The rows of a query, each with its values as `Integer(1)`, `Real(1.0)`, `Text([…])`, joined by commas, sorted.
 pub fn rows(connection: &Connection, sql: &str) -> Vec<String> {
     let mut statement = connection.prepare(sql).unwrap();
     let columns = statement.column_count();

@@ -52,6 +52,7 @@ fn table(name: &str, columns: &str) -> Table {
             declared: String::new(),
             affinity: Affinity::Blob,
             not_null: false,
+            collation: crate::model::Collation::Binary,
         });
     }
     table.unique.push(table.key.clone());

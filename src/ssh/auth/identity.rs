@@ -105,7 +105,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 ///
 /// A server hangs up after a few keys that it does not know, so the agent's other keys come before the files only as
 /// far as the files still fit into the usual number of tries; the rest of them comes last.
-pub(super) fn in_order(agent: Vec<AgentIdentity>, files: Vec<KeyFile>, only_files: bool) -> Vec<Offer> {
+pub(super) fn in_order(agent: Vec<AgentIdentity>, files: &[KeyFile], only_files: bool) -> Vec<Offer> {
     let in_files = |identity: &AgentIdentity| {
         let key = identity.public_key();
         files.iter().any(|file| {
@@ -142,4 +142,79 @@ pub(super) fn in_order(agent: Vec<AgentIdentity>, files: Vec<KeyFile>, only_file
         .chain(files.into_iter().map(Offer::File))
         .chain(agents(last))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> PrivateKey {
+        PrivateKey::random(&mut keys::key::safe_rng(), keys::Algorithm::Ed25519).unwrap()
+    }
+
+    fn file(name: &str, key: &PrivateKey) -> KeyFile {
+        KeyFile {
+            path: PathBuf::from(name),
+            public: Some(key.public_key().clone()),
+            private: Private::Open(Arc::new(key.clone())),
+            certificate: None,
+        }
+    }
+
+    fn agent_key(key: &PrivateKey, name: &str) -> AgentIdentity {
+        AgentIdentity::PublicKey {
+            key: key.public_key().clone(),
+            comment: name.to_owned(),
+        }
+    }
+
+    fn names(offers: &[Offer]) -> Vec<String> {
+        let name = |offer: &Offer| match offer {
+            Offer::Agent(identity) => identity.comment().to_owned(),
+            Offer::File(file) => file.path.display().to_string(),
+        };
+        offers.iter().map(name).collect()
+    }
+
+    #[test]
+    fn keys_of_the_agent_that_are_files_come_first_and_are_offered_once() {
+        let (a, b, c) = (key(), key(), key());
+        let agent = vec![agent_key(&a, "agent a"), agent_key(&b, "agent b")];
+        let files = [file("file b", &b), file("file c", &c)];
+        assert_eq!(
+            names(&in_order(agent.clone(), &files, false)),
+            ["agent b", "agent a", "file c"]
+        );
+        assert_eq!(names(&in_order(agent, &files, true)), ["agent b", "file c"]);
+    }
+
+    #[test]
+    fn files_are_tried_before_the_server_hangs_up() {
+        let agent: Vec<_> = (0..8).map(|n| agent_key(&key(), &format!("agent {n}"))).collect();
+        let mut unusable = file("unusable", &key());
+        unusable.private = Private::Unusable("no such file".to_owned());
+        let files = [file("file", &key()), unusable];
+        let order = names(&in_order(agent, &files, false));
+        assert_eq!(order[..5], ["agent 0", "agent 1", "agent 2", "agent 3", "agent 4"]);
+        assert_eq!(order[5..], ["file", "unusable", "agent 5", "agent 6", "agent 7"]);
+    }
+
+    #[test]
+    fn a_file_with_a_certificate_is_offered_although_the_agent_has_its_key() {
+        let (a, authority) = (key(), key());
+        let mut builder = keys::ssh_key::certificate::Builder::new_with_random_nonce(
+            &mut keys::key::safe_rng(),
+            a.public_key(),
+            0,
+            1,
+        )
+        .unwrap();
+        builder.valid_principal("user").unwrap();
+        let mut certified = file("certified", &a);
+        certified.certificate = Some(builder.sign(&authority).unwrap());
+        assert_eq!(
+            names(&in_order(vec![agent_key(&a, "agent a")], &[certified], false)),
+            ["agent a", "certified"]
+        );
+    }
 }

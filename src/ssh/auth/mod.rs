@@ -17,7 +17,7 @@ use self::identity::{KeyFile, Offer, Private};
 use self::secret::PATIENCE;
 use self::signer::FileSigner;
 use super::fault::said;
-use super::handshake::{Greeted, at};
+use super::handshake::{Ending, Greeted, at};
 use super::{Traffic, TransportError};
 use crate::config::ssh_config::SshTarget;
 
@@ -31,6 +31,8 @@ const MAX_QUESTIONS: usize = 8;
 /// # Errors
 /// With everything that was tried, why it did not do, and what to do.
 pub(super) async fn log_in(greeted: &mut Greeted, target: &SshTarget, traffic: &Traffic) -> Result<(), TransportError> {
+    // Before the first offer, the server is asked for its user authentication service (RFC 4253, section 10).
+    traffic.add_round_trip();
     let mut login = Login {
         greeted,
         target,
@@ -63,14 +65,14 @@ impl Login<'_> {
             Some(agent) => self.identities(agent).await,
             None => Vec::new(),
         };
-        let files = self
+        let files: Vec<KeyFile> = self
             .target
             .identity_files
             .iter()
             .map(|path| KeyFile::load(path))
             .collect();
         let mut passphrase = None;
-        for offer in identity::in_order(identities, files, self.target.identities_only) {
+        for offer in identity::in_order(identities, &files, self.target.identities_only) {
             if !self.takes(MethodKind::PublicKey) {
                 break;
             }
@@ -80,6 +82,8 @@ impl Login<'_> {
                 (Offer::File(file), _) => self.offer_file(file, &mut passphrase).await,
             };
             if done {
+                // A key is first shown and then, if it would do, signed with.
+                self.traffic.add_round_trip();
                 return true;
             }
         }
@@ -195,7 +199,15 @@ impl Login<'_> {
         }
         let attempt = self.greeted.handle.authenticate_none(self.target.user.clone());
         let result = limited(self.target.connect_timeout, attempt).await;
-        self.judge("nothing to offer", result)
+        self.traffic.add_round_trip();
+        match result {
+            Ok(AuthResult::Success) => true,
+            Ok(AuthResult::Failure { remaining_methods, .. }) => {
+                self.open_methods = Some(remaining_methods);
+                false
+            }
+            Err(why) => self.note(why),
+        }
     }
 
     async fn with_password(&mut self) -> bool {
@@ -321,20 +333,38 @@ impl Login<'_> {
     fn failure(&self) -> TransportError {
         let who = format!("{}@{}", self.target.user, at(self.target));
         let tried: String = self.tried.iter().map(|line| format!("\n  - {line}")).collect();
-        match self.greeted.farewell.reason() {
-            Some(reason) if self.greeted.handle.is_closed() && !reason.contains("uthentication") => {
-                TransportError::unreachable(format!("cannot log in as {who}: the connection ended: {reason}{tried}"))
-            }
-            Some(reason) if self.greeted.handle.is_closed() => TransportError::authentication(format!(
+        match self.greeted.farewell.ending() {
+            Some(Ending {
+                reason,
+                by_server: false,
+            }) => TransportError::unreachable(format!("cannot log in as {who}: the connection ended: {reason}{tried}")),
+            Some(Ending {
+                reason,
+                by_server: true,
+            }) => TransportError::authentication(format!(
                 "cannot log in as {who}: {reason}. Tried:{tried}\nName the right key in `[remote] identity_file` \
                  and set `IdentitiesOnly yes` for the host in ~/.ssh/config, so that no other keys are offered."
             )),
-            _ => TransportError::authentication(format!(
-                "cannot log in as {who}: the server took nothing of what was offered. Tried:{tried}\n\
+            None => TransportError::authentication(format!(
+                "cannot log in as {who}: the server takes {}, and nothing that was at hand would do:{tried}\n\
                  Add a public key to ~/.ssh/authorized_keys on the server (`ssh-copy-id {}`), or set `identity_file`, \
                  `passphrase_command` or `password_command` in `[remote]`.",
+                self.methods(),
                 self.target.alias
             )),
+        }
+    }
+
+    fn methods(&self) -> String {
+        let names: Vec<&str> = self
+            .open_methods
+            .iter()
+            .flat_map(|open| open.iter().map(Into::into))
+            .collect();
+        if names.is_empty() {
+            "nobody".to_owned()
+        } else {
+            names.join(", ")
         }
     }
 }

@@ -32,11 +32,11 @@ impl Sftp {
     where
         W: AsyncWrite + Unpin,
     {
-        let open = self.raw.open(path, OpenFlags::READ, FileAttributes::empty()).await;
+        let open = self.ask().open(path, OpenFlags::READ, FileAttributes::empty()).await;
         let handle = open.map_err(|error| failed("open", path, &error))?.handle;
         let copied = self.copy_down(path, &handle, offset, to, &mut progress).await;
         let closed = self
-            .raw
+            .ask()
             .close(handle)
             .await
             .map_err(|error| failed("close", path, &error));
@@ -57,7 +57,7 @@ impl Sftp {
         W: AsyncWrite + Unpin,
     {
         let attributes = self
-            .raw
+            .ask()
             .fstat(handle)
             .await
             .map_err(|error| failed("look at", path, &error))?;
@@ -71,6 +71,7 @@ impl Sftp {
             to.write_all(&chunk)
                 .await
                 .map_err(|error| local("keep what was read of", path, &error))?;
+            self.count_chunk(done, offset);
             done += chunk.len() as u64;
             progress(done);
         }
@@ -100,7 +101,7 @@ impl Sftp {
     /// server put it on its disk. `progress` is told the bytes that the server confirmed. Returns the length.
     ///
     /// # Errors
-    /// `Failed` if there is a file of that name. A file that was begun is removed again.
+    /// `Exists` if there is a file of that name. A file that was begun is removed again.
     pub async fn upload<R>(
         &self,
         from: R,
@@ -116,14 +117,14 @@ impl Sftp {
             ..FileAttributes::empty()
         };
         let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
-        let handle = match self.raw.open(path, flags, attributes.clone()).await {
+        let handle = match self.ask().open(path, flags, attributes.clone()).await {
             Ok(opened) => opened.handle,
             Err(error) => return Err(self.or_exists(path, failed("create", path, &error)).await),
         };
         let copied = self.copy_up(from, path, &handle, &attributes, &mut progress).await;
         // Errors of the last writes may only come with the close.
         let closed = self
-            .raw
+            .ask()
             .close(handle)
             .await
             .map_err(|error| failed("close", path, &error));
@@ -164,6 +165,7 @@ impl Sftp {
                 let length = read.map_err(|error| local("read what was to go to", path, &error))? as u64;
                 ended = length == 0;
                 if !ended {
+                    self.count_chunk(at, 0);
                     writes.push(self.write_chunk(path, handle, at, chunk));
                     at += length;
                 }
@@ -173,14 +175,21 @@ impl Sftp {
             progress(done);
         }
         // The server's umask may have taken bits away.
-        let set = self.raw.fsetstat(handle, attributes.clone()).await;
+        let set = self.ask().fsetstat(handle, attributes.clone()).await;
         set.map_err(|error| failed("set the permissions of", path, &error))?;
         if self.can_fsync {
-            self.raw
+            self.ask()
                 .fsync(handle)
                 .await
                 .map_err(|error| failed("write to the disk", path, &error))?;
         }
         Ok(done)
+    }
+
+    /// Counts a round trip for as many chunks as are under way at once.
+    fn count_chunk(&self, done: u64, start: u64) {
+        if (done - start).is_multiple_of(u64::from(CHUNK) * IN_FLIGHT as u64) {
+            self.traffic.add_round_trip();
+        }
     }
 }

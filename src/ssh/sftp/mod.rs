@@ -3,6 +3,8 @@
 mod copy;
 mod error;
 
+use std::sync::Arc;
+
 use russh::ChannelMsg;
 use russh_sftp::client::error::Error as ProtocolError;
 use russh_sftp::client::{Config, RawSftpSession};
@@ -11,7 +13,7 @@ use russh_sftp::protocol::{FileAttributes, Packet, StatusCode};
 use self::error::failed;
 pub use self::error::{SftpError, SftpErrorKind};
 use super::fault::within;
-use super::{Connection, Transport, TransportError};
+use super::{Connection, Traffic, Transport, TransportError};
 
 /// Longest packet that is taken: a chunk with its header, or a page of a folder's names.
 const MAX_PACKET: u32 = 64 * 1024;
@@ -26,6 +28,7 @@ const FSYNC: &str = "fsync@openssh.com";
 /// An SFTP session on one channel. Dropping it closes the channel.
 pub struct Sftp {
     raw: RawSftpSession,
+    traffic: Arc<Traffic>,
     can_posix_rename: bool,
     can_fsync: bool,
 }
@@ -120,6 +123,7 @@ impl Connection {
         .await?;
         Ok(Sftp {
             raw,
+            traffic: self.traffic(),
             can_posix_rename: version.extensions.contains_key(POSIX_RENAME),
             can_fsync: version.extensions.contains_key(FSYNC),
         })
@@ -127,13 +131,19 @@ impl Connection {
 }
 
 impl Sftp {
+    /// The session, for a request that is waited for.
+    fn ask(&self) -> &RawSftpSession {
+        self.traffic.add_round_trip();
+        &self.raw
+    }
+
     /// What stands under a path, symbolic links followed.
     ///
     /// # Errors
     /// `NotFound` if there is nothing.
     pub async fn stat(&self, path: &str) -> Result<FileInfo, SftpError> {
         let attributes = self
-            .raw
+            .ask()
             .stat(path)
             .await
             .map_err(|error| failed("look at", path, &error))?;
@@ -146,7 +156,7 @@ impl Sftp {
     /// When a part of it does not exist.
     pub async fn realpath(&self, path: &str) -> Result<String, SftpError> {
         let answer = self
-            .raw
+            .ask()
             .realpath(path)
             .await
             .map_err(|error| failed("resolve", path, &error))?;
@@ -162,10 +172,10 @@ impl Sftp {
     /// When it is no folder, may not be read, or holds absurdly many names.
     pub async fn read_dir(&self, path: &str) -> Result<Vec<DirEntry>, SftpError> {
         let failed = |error| failed("list", path, &error);
-        let handle = self.raw.opendir(path).await.map_err(failed)?.handle;
+        let handle = self.ask().opendir(path).await.map_err(failed)?.handle;
         let mut entries = Vec::new();
         let listed = loop {
-            match self.raw.readdir(handle.as_str()).await {
+            match self.ask().readdir(handle.as_str()).await {
                 Ok(page) => entries.extend(
                     page.files
                         .into_iter()
@@ -178,7 +188,7 @@ impl Sftp {
                 break Err(ProtocolError::Limited(format!("more than {MAX_NAMES} names")));
             }
         };
-        let closed = self.raw.close(handle).await;
+        let closed = self.ask().close(handle).await;
         listed.and(closed.map(drop)).map_err(failed)?;
         Ok(entries
             .into_iter()
@@ -198,7 +208,7 @@ impl Sftp {
             permissions: Some(mode & 0o7777),
             ..FileAttributes::empty()
         };
-        self.raw
+        self.ask()
             .setstat(path, attributes)
             .await
             .map(drop)
@@ -215,7 +225,7 @@ impl Sftp {
             gid: Some(gid),
             ..FileAttributes::empty()
         };
-        self.raw
+        self.ask()
             .setstat(path, attributes)
             .await
             .map(drop)
@@ -227,7 +237,7 @@ impl Sftp {
     /// # Errors
     /// `Exists` if there is one.
     pub async fn rename_if_absent(&self, from: &str, to: &str) -> Result<(), SftpError> {
-        match self.raw.rename(from, to).await {
+        match self.ask().rename(from, to).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self
                 .or_exists(to, failed("rename", &format!("{from} to {to}"), &error))
@@ -252,7 +262,7 @@ impl Sftp {
             names.extend_from_slice(&length.to_be_bytes());
             names.extend_from_slice(name.as_bytes());
         }
-        match self.raw.extended(POSIX_RENAME, names).await.map_err(failed)? {
+        match self.ask().extended(POSIX_RENAME, names).await.map_err(failed)? {
             Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
             Packet::Status(status) => Err(failed(ProtocolError::Status(status))),
             _ => Err(failed(ProtocolError::UnexpectedPacket)),
@@ -264,7 +274,7 @@ impl Sftp {
     /// # Errors
     /// `NotFound` if there is none.
     pub async fn remove(&self, path: &str) -> Result<(), SftpError> {
-        self.raw
+        self.ask()
             .remove(path)
             .await
             .map(drop)
@@ -273,7 +283,7 @@ impl Sftp {
 
     /// SFTP has no number for "there is one already": turns a plain failure into `Exists` if there is.
     async fn or_exists(&self, path: &str, error: SftpError) -> SftpError {
-        if error.kind != SftpErrorKind::Failed || self.raw.lstat(path).await.is_err() {
+        if error.kind != SftpErrorKind::Failed || self.ask().lstat(path).await.is_err() {
             return error;
         }
         SftpError {

@@ -1,0 +1,247 @@
+//! Writes under guards: staged, checked against what the live table holds by then, carried out.
+
+use super::super::names::column;
+use super::super::wire::literal;
+use super::{TableSql, different, join};
+use crate::model::{Affinity, Collation, Column, RowOp, Value};
+
+impl TableSql<'_> {
+    /// Empties the stage for writes.
+    #[must_use]
+    pub fn clear(&self) -> String {
+        format!("DELETE FROM {};", self.temp("p"))
+    }
+
+    /// Stages one write under a number. It waits for [`guard`](Self::guard) to be marked.
+    #[must_use]
+    pub fn stage<'r>(&self, seq: usize, op: &'r RowOp) -> String {
+        let every = |kind: char, row: &'r [Value]| row.iter().enumerate().map(move |(i, value)| (kind, i, value));
+        let one = Value::Integer(1);
+        let (letter, cells): (char, Vec<(char, usize, &Value)>) = match op {
+            RowOp::Insert(row) => ('I', every('n', row).collect()),
+            RowOp::Delete(row) => ('D', every('o', row).collect()),
+            RowOp::Replace { before, after } => ('R', every('o', before).chain(every('n', after)).collect()),
+            RowOp::Update { before, after } => {
+                let key = self.key().map(|i| ('o', i, &before[i]));
+                let replaced = before
+                    .iter()
+                    .zip(after)
+                    .enumerate()
+                    .filter(|(_, (old, new))| old != new);
+                let cells = replaced.flat_map(|(i, (old, new))| [('o', i, old), ('n', i, new), ('m', i, &one)]);
+                ('U', key.chain(cells).collect())
+            }
+        };
+        let names = join("", cells.iter().map(|(kind, i, _)| format!(",{kind}{i}")));
+        let values = join("", cells.iter().map(|(_, _, value)| format!(",{}", literal(value))));
+        format!(
+            "INSERT INTO {}(seq,op{names}) VALUES({seq},'{letter}'{values});",
+            self.temp("p")
+        )
+    }
+
+    /// Marks the staged writes whose guards hold. Inside the write transaction.
+    #[must_use]
+    pub fn guard(&self) -> String {
+        let p = self.temp("p");
+        let mut sql = format!(
+            "UPDATE {p} AS p SET ok=EXISTS(SELECT 1 FROM {} t WHERE {} AND {}) WHERE p.op<>'I';UPDATE {p} SET ok=1 WHERE op='I';",
+            self.live(),
+            self.names_key("p", 'o', "t"),
+            self.holds('o'),
+        );
+        for set in self.unique_sets() {
+            sql += &self.guard_unique(&set);
+        }
+        sql
+    }
+
+    /// The live row `t` holds what `p` replaces (`o`) or brings (`n`).
+    fn holds(&self, kind: char) -> String {
+        join(
+            " AND ",
+            self.columns().map(|(i, c)| {
+                let differs = different(c, &format!("p.{kind}{i}"), &column("t", &c.name));
+                format!("((p.op='U' AND p.m{i}=0) OR NOT {differs})")
+            }),
+        )
+    }
+
+    /// Every set of columns that must stay unique, the key first.
+    fn unique_sets(&self) -> Vec<Vec<usize>> {
+        let mut sets = vec![self.table.key.clone()];
+        sets.extend(self.table.unique.iter().filter(|set| **set != self.table.key).cloned());
+        sets
+    }
+
+    /// A row that goes in must not meet another that stays. One that this very push removes is no obstacle.
+    fn guard_unique(&self, set: &[usize]) -> String {
+        let p = self.temp("p");
+        let meets = join(
+            " AND ",
+            set.iter().map(|&i| {
+                let c = &self.table.columns[i];
+                format!("p.n{i}={}{}", column("t", &c.name), collate(c))
+            }),
+        );
+        format!(
+            "UPDATE {p} AS p SET ok=0 WHERE p.ok AND p.op IN('I','R') AND EXISTS(SELECT 1 FROM {} t WHERE {meets} \
+             AND NOT EXISTS(SELECT 1 FROM {p} q WHERE q.op IN('D','R') AND q.ok AND {}));",
+            self.live(),
+            self.names_key("q", 'o', "t"),
+        )
+    }
+
+    /// A row must not go while another that stays refers to it; `children` are the tables that may.
+    #[must_use]
+    pub fn guard_children(&self, children: &[TableSql<'_>]) -> String {
+        let p = self.temp("p");
+        let mut sql = String::new();
+        for child in children {
+            for foreign in &child.table.foreign_keys {
+                let columns = foreign
+                    .parent_columns
+                    .iter()
+                    .map(|name| self.table.column(name))
+                    .collect::<Option<Vec<_>>>();
+                let Some(parent) = columns.filter(|_| foreign.parent.eq_ignore_ascii_case(&self.table.name)) else {
+                    continue;
+                };
+                let refers = join(
+                    " AND ",
+                    foreign
+                        .columns
+                        .iter()
+                        .zip(parent)
+                        .map(|(&from, to)| format!("{}=p.o{to}", column("t", &child.table.columns[from].name))),
+                );
+                let leaves = child.names_key("q", 'o', "t");
+                sql += &format!(
+                    "UPDATE {p} AS p SET ok=0 WHERE p.ok AND p.op='D' AND EXISTS(SELECT 1 FROM {} t WHERE {refers} \
+                     AND NOT EXISTS(SELECT 1 FROM {} q WHERE q.op IN('D','U','R') AND {leaves}));",
+                    child.live(),
+                    child.temp("p"),
+                );
+            }
+        }
+        sql
+    }
+
+    /// Carries out the staged writes whose guards hold: those that go, those that change, those that come.
+    ///
+    /// A row that a constraint refuses (a CHECK or a partial index of one side alone) is marked as barred and stays as
+    /// it was, so that it cannot keep all others from being written.
+    #[must_use]
+    pub fn write(&self) -> String {
+        let (p, live) = (self.temp("p"), self.live());
+        let puts = |kind: char, which: &str| {
+            format!(
+                "INSERT OR IGNORE INTO {live}({}) SELECT {} FROM {p} p WHERE {which} ORDER BY p.seq;",
+                self.names(self.all()),
+                join(",", self.all().map(|i| format!("p.{kind}{i}"))),
+            )
+        };
+        let lacks = |kind: char| {
+            format!(
+                "NOT EXISTS(SELECT 1 FROM {live} t WHERE {})",
+                self.names_key("p", kind, "t")
+            )
+        };
+        let unchanged = format!(
+            "EXISTS(SELECT 1 FROM {live} t WHERE {} AND {})",
+            self.names_key("p", 'o', "t"),
+            self.holds('o')
+        );
+        format!(
+            "DELETE FROM {live} AS t WHERE {};{}{}\
+             UPDATE {p} AS p SET ok=0,barred=1 WHERE p.ok AND (p.op IN('I','R') AND {} OR p.op='U' AND {unchanged});\
+             {}INSERT INTO temp.modsync_assert SELECT 0 FROM {p} p WHERE p.op='R' AND p.barred AND {} LIMIT 1;",
+            self.named_by("p.op IN('D','R') AND p.ok", "t"),
+            self.update(&live),
+            puts('n', "p.op IN('I','R') AND p.ok"),
+            lacks('n'),
+            puts('o', "p.op='R' AND p.barred"),
+            lacks('o'),
+        )
+    }
+
+    /// The row `target` has a key that one of `which` writes names as its old one.
+    pub(super) fn named_by(&self, which: &str, target: &str) -> String {
+        let p = self.temp("p");
+        let named = format!(
+            "({}) IN (SELECT {} FROM {p} p WHERE {which})",
+            self.list(target, self.key()),
+            join(",", self.key().map(|i| format!("p.o{i}"))),
+        );
+        let number = |i: usize| matches!(self.table.columns[i].affinity, Affinity::Integer | Affinity::Real);
+        if self.key().all(number) {
+            return named;
+        }
+        // IN compares by the column's own collation, which may take more rows for this one.
+        format!(
+            "{named} AND EXISTS(SELECT 1 FROM {p} p WHERE {which} AND {})",
+            self.names_key("p", 'o', target)
+        )
+    }
+
+    /// The updates of `p` carried out on a table.
+    pub(super) fn update(&self, target: &str) -> String {
+        let free: Vec<usize> = self.all().filter(|i| !self.table.key.contains(i)).collect();
+        if free.is_empty() {
+            return String::new();
+        }
+        let values = join(
+            ",",
+            free.iter().map(|&i| {
+                let name = &self.table.columns[i].name;
+                format!("CASE p.m{i} WHEN 1 THEN p.n{i} ELSE {} END", column("t", name))
+            }),
+        );
+        format!(
+            "UPDATE OR IGNORE {target} AS t SET ({})=(SELECT {values} FROM {} p WHERE p.op='U' AND p.ok AND {}) WHERE {};",
+            self.names(free.iter().copied()),
+            self.temp("p"),
+            self.names_key("p", 'o', "t"),
+            self.named_by("p.op='U' AND p.ok", "t"),
+        )
+    }
+
+    /// Ends the script with an error, and so undoes the transaction, if a row that was written does not read back as
+    /// it was meant.
+    #[must_use]
+    pub fn read_back(&self) -> String {
+        let lacks = |kind: char| {
+            format!(
+                "NOT EXISTS(SELECT 1 FROM {} t WHERE {} AND {})",
+                self.live(),
+                self.names_key("p", kind, "t"),
+                self.holds('n')
+            )
+        };
+        format!(
+            "INSERT INTO temp.modsync_assert SELECT 0 FROM {} p WHERE p.ok AND (p.op IN('I','R') AND {} OR p.op='U' AND {}) LIMIT 1;",
+            self.temp("p"),
+            lacks('n'),
+            lacks('o'),
+        )
+    }
+
+    /// Answers with the staged writes that were not carried out: their guards did not hold, or a constraint barred them.
+    #[must_use]
+    pub fn refused(&self) -> String {
+        format!(
+            "SELECT 'trefused','i{}','i'||seq,'i'||barred FROM {} WHERE NOT ok;",
+            self.index,
+            self.temp("p")
+        )
+    }
+}
+
+/// The collation by which a unique index compares the column, where it is not the one of our tables.
+fn collate(column: &Column) -> &'static str {
+    match column.collation {
+        Collation::Binary => "",
+        Collation::NoCase => " COLLATE NOCASE",
+        Collation::RTrim => " COLLATE RTRIM",
+    }
+}
