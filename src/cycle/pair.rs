@@ -50,11 +50,8 @@ impl Pair {
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
-        let (history, base) = (folder.join("history.db"), folder.join(BASE));
-        for path in [&history, &base] {
-            private_file(path)
-                .map_err(|error| CycleError::failed(format!("make the file {}: {error}", path.display())))?;
-        }
+        let history = folder.join("history.db");
+        private_file(&history)?;
         let history = History::open(&history)?;
         let client = match history.fact("client").await? {
             Some(client) => client,
@@ -194,6 +191,7 @@ impl Pair {
         let path = &self.config.local.database;
         let sql = LocalSql::open(path, OpenMode::ReadWrite, BUSY).await.map_err(fail)?;
         let sidecar = self.base_file();
+        private_file(&sidecar)?;
         let (local, schema) = Replica::open(sql, Side::Local, &sidecar.to_string_lossy(), &inode(path))
             .await
             .map_err(fail)?;
@@ -339,7 +337,7 @@ fn private_folder(folder: &PathBuf) -> std::io::Result<()> {
 
 /// An empty file is an empty database. SQLite would make one that everybody may read; what it makes beside it takes over
 /// its permissions. One that is there is not even opened: closing it again would drop SQLite's locks on it.
-fn private_file(path: &Path) -> std::io::Result<()> {
+fn private_file(path: &Path) -> Result<(), CycleError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let made = std::fs::OpenOptions::new()
         .write(true)
@@ -347,7 +345,9 @@ fn private_file(path: &Path) -> std::io::Result<()> {
         .mode(0o600)
         .open(path);
     match made {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(CycleError::failed(format!("make the file {}: {error}", path.display())))
+        }
         _ => Ok(()),
     }
 }
