@@ -36,7 +36,7 @@ pub fn figures(runtime: &Runtime, products: usize, runs: usize, idle: Duration) 
     });
     let syncs: Vec<_> = syncs.collect();
     table.figure(
-        "`modsyncctl sync-now`, the cycle with a backup, and both sides' counts",
+        "`modsyncctl sync-now`, such a cycle with its backup, and both sides' counts",
         seconds(&syncs),
     );
 

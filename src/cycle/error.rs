@@ -67,6 +67,7 @@ impl CycleError {
                     "check the path of the {side} database in the config, and who may read it"
                 )),
             ),
+            SqlErrorKind::Unsuitable => (ErrorCode::Attention, None),
             _ => (ErrorCode::Failed, None),
         };
         Self {

@@ -65,6 +65,9 @@ pub trait Syncer: Send + 'static {
     /// What a person should know of the pair, apart from its rows. No network.
     fn standing(&mut self) -> impl Future<Output = Result<Standing, CycleError>> + Send;
 
+    /// What the server held at the end of the last cycle, if the cycle pushed and so was told. Given once; no network.
+    fn counted_by_cycle(&mut self) -> Option<SideCounts>;
+
     /// Closes the connection to the server, if there is one; the next call that needs it opens a new one.
     fn disconnect(&mut self);
 

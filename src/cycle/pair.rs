@@ -8,7 +8,7 @@ use super::history::History;
 use super::layout::Layout;
 use super::{CycleError, first};
 use crate::config::{self, Config};
-use crate::control::types::{Phase, PhaseEvent, SyncRequest};
+use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side, to_hex};
 use crate::replica::sqlite::OpenMode;
@@ -32,6 +32,8 @@ pub struct Pair {
     pub(super) local: Option<Replica<LocalSql>>,
     pub(super) server: Option<Server>,
     pub(super) layout: Layout,
+    /// What the server held when the last cycle had pushed.
+    pub(super) counted: Option<SideCounts>,
 }
 
 /// An open session with the server's database.
@@ -68,6 +70,7 @@ impl Pair {
             local: None,
             server: None,
             layout: Layout::default(),
+            counted: None,
         })
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub from: Generation,
     pub exchange: Result<Exchange, Stopped>,
     pub heads: [Head; 2],
+    /// What the server changed, for a second merge where the laptop's programs were faster than the first one.
+    server: Delta,
 }
 
 /// Runs one cycle: a round, and more of them while other programs change rows under our hands.
@@ -35,6 +37,7 @@ pub(super) async fn run(
     progress: &Progress<'_>,
 ) -> Result<CycleSummary, CycleError> {
     let mut total: Option<CycleSummary> = None;
+    pair.counted = None;
     for _ in 0..ROUNDS {
         let clock = Clock::start(trigger);
         pair.connect(progress).await?;
@@ -60,10 +63,17 @@ async fn one_round(
     progress: &Progress<'_>,
 ) -> Result<(CycleSummary, bool), CycleError> {
     let start = Counters::of(pair);
-    let seen = look(pair, request, progress).await?;
+    let mut seen = look(pair, request, progress).await?;
+    if !request.dry_run && writes_to_local(&seen) {
+        let Some(locked) = under_lock(pair, request, seen).await? else {
+            return Ok((start.until_now(pair).put_into(clock.summary()), true));
+        };
+        seen = locked;
+    }
     let mut exchange = match seen.exchange {
         Ok(exchange) => exchange,
         Err(Stopped(held)) => {
+            unlock(pair).await?;
             if !request.dry_run {
                 // Only another change makes it worth another try.
                 pair.acknowledge_unless_limited(request, &seen.heads);
@@ -87,6 +97,7 @@ async fn one_round(
         return Ok((start.until_now(pair).put_into(planned), false));
     }
     if exchange.is_empty() {
+        unlock(pair).await?;
         pair.acknowledge_unless_limited(request, &seen.heads);
         return Ok((
             start.until_now(pair).put_into(count(pair, clock.summary(), &exchange)),
@@ -190,20 +201,80 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
         let Some(from) = agreed_generation(pair, &local, &server).await? else {
             continue;
         };
-        let keys = touched_keys(&local.delta, &server.delta);
-        let (replica, _) = pair.both()?;
-        let base = replica
-            .base_rows(&keys)
-            .await
-            .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-        if !is_base_of(&base, &pair.layout, &server.delta) || !is_base_of(&base, &pair.layout, &local.delta) {
-            begin_anew(pair).await?;
-            continue;
+        match held_against_base(pair, request, from, local, server).await? {
+            Some(seen) => return Ok(seen),
+            None => begin_anew(pair).await?,
         }
-        let heads = [local.head, server.head];
-        let exchange = merge(pair, request, [local.delta, server.delta], base, from.number == 0);
-        return Ok(Seen { from, exchange, heads });
     }
+}
+
+/// Merges what both sides changed since the base of that generation; `None` if the bases turn out not to be one.
+async fn held_against_base(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    from: Generation,
+    local: Changes,
+    server: Changes,
+) -> Result<Option<Seen>, CycleError> {
+    let keys = touched_keys(&local.delta, &server.delta);
+    let (replica, _) = pair.both()?;
+    let base = replica
+        .base_rows(&keys)
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    if !is_base_of(&base, &pair.layout, &server.delta) || !is_base_of(&base, &pair.layout, &local.delta) {
+        return Ok(None);
+    }
+    let deltas = [local.delta, server.delta.clone()];
+    Ok(Some(Seen {
+        exchange: merge(pair, request, deltas, base, from.number == 0),
+        from,
+        heads: [local.head, server.head],
+        server: server.delta,
+    }))
+}
+
+fn writes_to_local(seen: &Seen) -> bool {
+    let exchange = seen.exchange.as_ref();
+    exchange.is_ok_and(|exchange| exchange.tables.iter().any(|table| !table.to_local.is_empty()))
+}
+
+/// Takes the laptop's write lock, and merges anew if a program has written there since it was read: what is written
+/// under the lock is made of what is there. Guards alone would not do. A row that yields its id, the server's row that
+/// takes its place and the rows that refer to it are written together or not at all, and the free id that it got is
+/// the one that the next insert of a busy program takes.
+///
+/// `None` if the schema has changed as well; then nothing is locked.
+async fn under_lock(pair: &mut Pair, request: &SyncRequest, seen: Seen) -> Result<Option<Seen>, CycleError> {
+    let fail = |error| CycleError::of_sql(Side::Local, error);
+    let (replica, _) = pair.both()?;
+    if replica.lock().await.map_err(fail)? == seen.heads[0].data_version {
+        return Ok(Some(seen));
+    }
+    let local = replica.changes().await.map_err(fail)?;
+    let Seen {
+        from,
+        heads: [_, head],
+        server: delta,
+        ..
+    } = seen;
+    let again = match replica.schema_changed(&local.head) {
+        true => None,
+        false => held_against_base(pair, request, from, local, Changes { head, delta }).await?,
+    };
+    if again.is_none() {
+        unlock(pair).await?;
+    }
+    Ok(again)
+}
+
+/// Gives the laptop's write lock back, if it is held, and keeps what was written under it.
+async fn unlock(pair: &mut Pair) -> Result<(), CycleError> {
+    let (local, _) = pair.both()?;
+    local
+        .unlock()
+        .await
+        .map_err(|error| CycleError::of_sql(Side::Local, error))
 }
 
 async fn changes(pair: &mut Pair) -> Result<(Changes, Changes), CycleError> {
@@ -273,12 +344,12 @@ async fn begin_anew(pair: &mut Pair) -> Result<(), CycleError> {
     theirs.map_err(|error| CycleError::of_sql(Side::Server, error))
 }
 
-/// Writes the merge's result into the laptop's database. A row that a program changed since it was read is left alone,
-/// and waits for the next round on both sides.
+/// Writes the merge's result into the laptop's database, under the lock, and gives the lock back. A row that a constraint
+/// bars stays as it is, and waits on both sides.
 async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut Exchange) -> Result<(), CycleError> {
     let ops = exchange.ops(Side::Local);
     if ops.iter().all(Vec::is_empty) {
-        return Ok(());
+        return unlock(pair).await;
     }
     let push = Push {
         ops,
@@ -290,8 +361,20 @@ async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut
         .push(&push)
         .await
         .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    // Where the id is the key, a row that yields is copied to its new id and overwritten at the old one: if that is
+    // barred nothing of it may stay.
+    let mut tables = pair.layout.local.iter().zip(&pushed.barred);
+    if let Some((table, _)) = tables.find(|(table, barred)| table.keyed_by_rowid() && !barred.is_empty()) {
+        return Err(CycleError::attention(
+            format!(
+                "write to the local table {}: one of its constraints refuses a row of the server",
+                table.name
+            ),
+            "give both databases the same constraints",
+        ));
+    }
     exchange.refuse(&pair.layout, Side::Local, &pushed);
-    Ok(())
+    unlock(pair).await
 }
 
 /// Writes the merge's result into the server's database and moves the base there, in one request. The backup, when one
@@ -325,6 +408,7 @@ async fn push_to_server(
             to,
             keep_out: &keep_out,
         }),
+        count: true,
     };
     let (_, server) = pair.both()?;
     let pushed = server
@@ -333,6 +417,7 @@ async fn push_to_server(
         .await
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
     exchange.refuse(&pair.layout, Side::Server, &pushed);
+    pair.counted = pushed.counts;
     Ok(backup)
 }
 

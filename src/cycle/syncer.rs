@@ -109,6 +109,10 @@ impl Syncer for Pair {
         })
     }
 
+    fn counted_by_cycle(&mut self) -> Option<SideCounts> {
+        self.counted.take()
+    }
+
     fn disconnect(&mut self) {
         self.close();
     }

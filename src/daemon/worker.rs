@@ -185,7 +185,10 @@ async fn count_after<S: Syncer>(syncer: &mut S, result: Result<CycleSummary, Cyc
     let (mut local, mut server) = (None, None);
     if moved {
         local = logged("count the local rows", syncer.count_local().await);
-        server = logged("count the server's rows", syncer.count_server().await);
+        server = match syncer.counted_by_cycle() {
+            Some(counts) => Some(counts),
+            None => logged("count the server's rows", syncer.count_server().await),
+        };
     }
     let standing = logged("read what is left out and the conflicts", syncer.standing().await);
     Done::Synced {

@@ -47,7 +47,7 @@ pub enum DemoError {
         daemon: String,
     },
     /// The end of the story, with a check that failed.
-    #[error("not all is as it should be: {}", .0.join("; "))]
+    #[error("these checks failed: {}", .0.join("; "))]
     Failed(Vec<String>),
     /// The person stopped it.
     #[error("stopped before the end")]

@@ -3,10 +3,12 @@
 //! - `story` tells it, from top to bottom.
 //! - `stage` is what it is played on: a folder, two databases ([`data`]), an SSH server ([`server`]), and the daemon,
 //!   a real process (`resident`) that knows nothing of the demo.
-//! - `hand` is what the other programs do to the databases; `tally` says what came of it, and asks SQLite alone.
+//! - `hand` is what the other programs do to the databases, `witness` and `contents` remember what was there, and
+//!   `tally` says what came of it. They ask SQLite alone.
 //! - `page` and `table` are what it looks like.
 
 mod content;
+mod contents;
 pub mod data;
 mod error;
 mod hand;
@@ -18,12 +20,13 @@ mod stage;
 mod story;
 mod table;
 mod tally;
+mod witness;
 
 use std::io::{self, IsTerminal as _, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -76,32 +79,29 @@ async fn play(keep: bool, page: &mut Page<'_>) -> Result<(), DemoError> {
 /// What there is to see. On a terminal it returns once the person has seen it.
 async fn look_around(places: &Places, page: &mut Page<'_>) -> Result<(), DemoError> {
     let stay = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let text = |path: PathBuf| path.display().to_string();
     page.text("")?;
     page.text("The folder stays:")?;
-    page.raw(&command("sqlite3", &[&places.laptop_database()]))?;
-    page.raw(&command("sqlite3", &[&places.site_database()]))?;
-    page.raw(&command("ls", &[&places.logs()]))?;
+    page.raw(&command(&["sqlite3", &text(places.laptop_database())]))?;
+    page.raw(&command(&["sqlite3", &text(places.site_database())]))?;
+    page.raw(&command(&["ls", &text(places.logs())]))?;
     if !stay {
         return Ok(());
     }
     page.text("")?;
-    page.text("Everything still runs. In another window, write to either database, and ask the daemon:")?;
-    let (client, socket) = (places.client(), places.socket());
-    for verb in ["status", "verify", "logs"] {
-        page.raw(&command(&client, &[Path::new("--socket"), &socket, Path::new(verb)]))?;
-    }
+    page.text("All still runs. In another window, write to either database and ask the daemon:")?;
+    let (client, socket) = (places.client(), text(places.socket()));
+    page.raw(&command(&[&client, "--socket", &socket, "status"]))?;
+    page.raw(&command(&[&client, "--socket", &socket, "verify"]))?;
     page.text("")?;
     page.text("Press Enter to end the daemon and the server.")?;
-    let mut key = [0; 1];
-    tokio::io::stdin().read(&mut key).await?;
+    BufReader::new(tokio::io::stdin()).read_line(&mut String::new()).await?;
     Ok(())
 }
 
-/// A command line to copy.
-fn command(program: &str, arguments: &[&Path]) -> String {
-    let arguments = arguments.iter().map(|argument| argument.display().to_string());
-    let words: Vec<String> = std::iter::once(program.to_owned()).chain(arguments).collect();
-    let quoted = shlex::try_join(words.iter().map(String::as_str));
+/// A command line to copy: words that need it are quoted.
+fn command(words: &[&str]) -> String {
+    let quoted = shlex::try_join(words.iter().copied());
     format!("  {}", quoted.unwrap_or_else(|_| words.join(" ")))
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Stage {
     pub site: Hand,
     /// Where everything is.
     pub places: Places,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// The paths of the stage.
@@ -40,11 +40,10 @@ impl Stage {
     /// Sets everything up and starts it. The databases are alike.
     pub async fn set(keep: bool) -> Result<Self, DemoError> {
         let program = std::env::current_exe().map_err(DemoError::file("find", "this program"))?;
-        let mut folder = tempfile::Builder::new()
+        let folder = tempfile::Builder::new()
             .prefix("modsync-demo-")
             .tempdir()
             .map_err(DemoError::file("make a folder in", std::env::temp_dir()))?;
-        folder.disable_cleanup(keep);
         // The server sees the path without links, and what it says should read like what the story says.
         let root = folder
             .path()
@@ -65,15 +64,18 @@ impl Stage {
         places.write_config(&server)?;
         let (config, socket) = (places.config(), places.socket());
         let complaints = places.laptop().join("modsyncd.stderr");
-        Ok(Self {
+        let mut stage = Self {
             daemon: Resident::start(&places.program, &config, &socket, &complaints).await?,
             port: server.port(),
             server: Some(server),
             laptop: Hand::open(&places.laptop_database(), "laptop")?,
             site: Hand::open(&places.site_database(), "server")?,
             places,
-            _folder: folder,
-        })
+            folder,
+        };
+        // Only now: a stage that could not be set has nothing to show.
+        stage.folder.disable_cleanup(keep);
+        Ok(stage)
     }
 
     /// The server's port.

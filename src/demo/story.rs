@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::contents::Contents;
 use super::data;
 use super::error::DemoError;
 use super::page::Page;
 use super::stage::Stage;
 use super::table::{HEAD, Ledger};
-use super::tally::{self, Check, Contents, Witness};
+use super::tally::{self, Check};
+use super::witness::Witness;
 use crate::control::types::{CycleSummary, State};
 use crate::ctl::text;
 
@@ -71,17 +73,18 @@ async fn at_home(stage: &mut Stage, page: &mut Page<'_>) -> Result<Contents, Dem
     let engine = status.engine.unwrap_or_default();
     page.line(
         "engine",
-        &format!("{engine}, run over SSH; on a real server sqlite3, python3 or php will do"),
+        &format!("{engine}; on a real server sqlite3, python3 or php will do"),
     )?;
     let equal = tally::equal(stage.sides()).map_err(reading)?;
     if !equal.holds() {
         return Err(DemoError::Failed(equal.problems));
     }
+    let before = Contents::read(&stage.laptop.conn).map_err(reading)?;
+    let (rows, tables) = (before.total(), before.tables().count());
     page.result(&format!(
-        "{took} after the daemon's start both sides are alike: {}",
-        equal.claim
+        "after {took} both sides are alike: {rows} rows in {tables} tables"
     ))?;
-    Contents::read(&stage.laptop.conn).map_err(reading)
+    Ok(before)
 }
 
 /// The line is cut, and both sides go on by themselves.
@@ -98,13 +101,13 @@ async fn on_the_train(stage: &mut Stage, page: &mut Page<'_>) -> Result<Train, D
 
     let (laptop, site) = (&mut stage.laptop.conn, &mut stage.site.conn);
     let reviewed = data::phone_reviews(site, REVIEWS).map_err(writing("server"))?;
-    let reviews = Witness::of_each(site, tally::REVIEW, &reviewed).map_err(reading)?;
+    let reviews = Witness::reviews(site, &reviewed).map_err(reading)?;
     page.line(
         "phone",
         &format!("reviews {} waiting products on the website", reviews.len()),
     )?;
     let added = data::laptop_adds(laptop, PRODUCTS).map_err(writing("laptop"))?;
-    let products = Witness::of_each(laptop, tally::PRODUCT, &added).map_err(reading)?;
+    let products = Witness::products(laptop, &added).map_err(reading)?;
     page.line(
         "laptop",
         &format!(
@@ -113,11 +116,11 @@ async fn on_the_train(stage: &mut Stage, page: &mut Page<'_>) -> Result<Train, D
         ),
     )?;
     let id = data::same_id_on_both(laptop, site).map_err(writing("laptop or the server"))?;
-    let twin = |conn| Witness::of_entry(conn, id).map_err(reading);
+    let twin = |conn| Witness::entry(conn, id).map_err(reading);
     let twins = [twin(laptop)?, twin(site)?];
     page.line(
         "both",
-        &format!("each queues something else, and both counters give it the same id: {id}"),
+        &format!("each queues something else, and both counters give it id {id}"),
     )?;
     Ok(Train {
         reviews,
@@ -143,13 +146,13 @@ async fn the_line_comes_back(stage: &mut Stage, page: &mut Page<'_>, train: &Tra
     let cycles = stage.daemon.cycles_since(mark);
     page.line("daemon", &moved(&cycles))?;
     if let Some(backup) = cycles.iter().find_map(|cycle| cycle.backup.as_ref()) {
-        page.line("backup", &format!("{backup}, on the server, before its first write"))?;
+        page.line("backup", &format!("{backup} on the server, before writing"))?;
     }
     let [laptop_id, site_id] = train.twins.each_ref().map(|twin| twin.entry_id(&stage.laptop.conn));
     let (laptop_id, site_id) = (told(laptop_id)?, told(site_id)?);
     page.line(
         "ids",
-        &format!("the server's entry keeps {site_id}; the laptop's, which nobody had seen, is now {laptop_id}"),
+        &format!("the server's entry keeps {site_id}; the laptop's, new to all, is now {laptop_id}"),
     )?;
     page.result(&format!(
         "{} after the server's return both sides are alike again",
@@ -165,7 +168,7 @@ async fn one_write_each_way(stage: &mut Stage, page: &mut Page<'_>) -> Result<Ve
 
     let mark = stage.daemon.cycles();
     let urls = data::phone_reviews(&mut stage.site.conn, 1).map_err(writing("server"))?;
-    let review = Witness::of_each(&stage.site.conn, tally::REVIEW, &urls).map_err(reading)?;
+    let review = Witness::reviews(&stage.site.conn, &urls).map_err(reading)?;
     let took = stage
         .daemon
         .until("a review is on the laptop", || all_hold(&review, &stage.laptop.conn))
@@ -176,7 +179,7 @@ async fn one_write_each_way(stage: &mut Stage, page: &mut Page<'_>) -> Result<Ve
 
     let mark = stage.daemon.cycles();
     let urls = data::laptop_adds(&mut stage.laptop.conn, 1).map_err(writing("laptop"))?;
-    let product = Witness::of_each(&stage.laptop.conn, tally::PRODUCT, &urls).map_err(reading)?;
+    let product = Witness::products(&stage.laptop.conn, &urls).map_err(reading)?;
     let took = stage
         .daemon
         .until("a new product is on the server", || {

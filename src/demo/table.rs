@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::contents::Contents;
 use super::hand::Written;
-use super::tally::Contents;
+
 use crate::control::types::CycleSummary;
 
 /// Lines of the head.
@@ -16,8 +17,8 @@ const HEADINGS: [&str; 8] = [
     "before\nboth",
     "wrote\nlaptop",
     "wrote\nphone",
-    "moved to\nlaptop",
-    "moved to\nserver",
+    "came to\nlaptop",
+    "came to\nserver",
     "now\nlaptop",
     "now\nserver",
 ];
@@ -58,7 +59,7 @@ impl Ledger<'_> {
             ]);
         }
         for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 1));
+            column.set_padding((0, 2));
             if index > 0 {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -133,7 +134,7 @@ mod tests {
         let lines = Ledger {
             before: &contents(200),
             laptop_wrote: wrote(9, 0, 0),
-            site_wrote: wrote(1, 7, 2),
+            site_wrote: wrote(0, 7, 2),
             cycles: vec![cycle(8, 9), cycle(2, 0)],
             laptop: &contents(210),
             site: &contents(209),
@@ -149,7 +150,6 @@ mod tests {
                 "retailer_url_patterns",
                 "200",
                 "+9",
-                "+1",
                 "~7",
                 "-2",
                 "10",

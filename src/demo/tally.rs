@@ -1,129 +1,15 @@
-//! What both databases hold, and whether anything was lost: asked of SQLite directly, with nothing of modsync between.
+//! Whether anything was lost: asked of SQLite directly, with nothing of modsync between.
 
-use std::collections::BTreeMap;
+use rusqlite::Connection;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use super::contents::Contents;
+use super::witness::Witness;
 
 /// Both sides by name.
 pub(super) type Sides<'a> = [(&'static str, &'a Connection); 2];
 
 /// At most so many problems of one kind are told.
 const TOLD: usize = 3;
-
-/// A review, as the site's PHP wrote it: the product's assessment and its queue entry. By the product's key.
-pub(super) const REVIEW: &str = "SELECT p.lifecycle_stage, p.assessed_at, p.modesty_status, p.shopify_status,
-    p.assessment_status, q.status, q.review_decision, q.reviewer_notes, q.reviewed_at, q.reviewed_by
-    FROM products p JOIN assessment_queue q ON q.product_url = p.url AND q.review_type = 'modesty' WHERE p.url = ?1";
-
-/// A new product with its queue entry, as the laptop's workflow wrote them. By the product's key.
-pub(super) const PRODUCT: &str = "SELECT p.*, q.retailer, q.category, q.priority, q.status, q.product_data, q.added_at,
-    q.source_workflow FROM products p JOIN assessment_queue q ON q.product_url = p.url AND q.review_type = 'modesty'
-    WHERE p.url = ?1";
-
-/// A queue entry for a modesty review, all but its id. By the product's key.
-const ENTRY: &str = "SELECT retailer, category, priority, status, product_data, suspected_match_data,
-    review_decision, reviewer_notes, reviewed_at, reviewed_by, added_at, source_workflow
-    FROM assessment_queue WHERE product_url = ?1 AND review_type = 'modesty'";
-
-/// Something written on one side, remembered as it was then.
-#[derive(Clone, Debug)]
-pub(super) struct Witness {
-    sql: &'static str,
-    url: String,
-    saw: Option<Vec<Value>>,
-}
-
-impl Witness {
-    /// Remembers what this side has under the product's key. One that saw nothing never holds.
-    pub fn of(conn: &Connection, sql: &'static str, url: &str) -> rusqlite::Result<Self> {
-        Ok(Self {
-            sql,
-            url: url.to_owned(),
-            saw: look(conn, sql, url)?,
-        })
-    }
-
-    /// One for each key.
-    pub fn of_each(conn: &Connection, sql: &'static str, urls: &[String]) -> rusqlite::Result<Vec<Self>> {
-        urls.iter().map(|url| Self::of(conn, sql, url)).collect()
-    }
-
-    /// The queue entry with this id, remembered without its id.
-    pub fn of_entry(conn: &Connection, id: i64) -> rusqlite::Result<Self> {
-        let url: String = conn.query_row("SELECT product_url FROM assessment_queue WHERE id = ?1", [id], |row| {
-            row.get(0)
-        })?;
-        Self::of(conn, ENTRY, &url)
-    }
-
-    /// The id that the product's queue entry has on this side.
-    pub fn entry_id(&self, conn: &Connection) -> rusqlite::Result<Option<i64>> {
-        conn.prepare_cached("SELECT id FROM assessment_queue WHERE product_url = ?1 AND review_type = 'modesty'")?
-            .query_row([&self.url], |row| row.get(0))
-            .optional()
-    }
-
-    /// Whether this side has the same, value by value.
-    pub fn holds(&self, conn: &Connection) -> rusqlite::Result<bool> {
-        Ok(self.saw.is_some() && look(conn, self.sql, &self.url)? == self.saw)
-    }
-}
-
-fn look(conn: &Connection, sql: &str, url: &str) -> rusqlite::Result<Option<Vec<Value>>> {
-    conn.prepare_cached(sql)?.query_row([url], values).optional()
-}
-
-/// The rows of every ordinary table of one side: table, then primary key, then the whole row.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Contents(BTreeMap<String, BTreeMap<String, Vec<Value>>>);
-
-impl Contents {
-    /// Reads them all, as of one moment.
-    pub fn read(conn: &Connection) -> rusqlite::Result<Self> {
-        let moment = conn.unchecked_transaction()?;
-        let tables: Vec<String> = moment
-            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let mut contents = Self::default();
-        for table in tables {
-            let rows = rows(&moment, &table)?;
-            contents.0.insert(table, rows);
-        }
-        moment.commit()?;
-        Ok(contents)
-    }
-
-    /// The tables' names.
-    pub fn tables(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    /// How many rows a table has.
-    pub fn rows(&self, table: &str) -> usize {
-        self.0.get(table).map_or(0, BTreeMap::len)
-    }
-
-    /// How many rows there are in all.
-    pub fn total(&self) -> usize {
-        self.0.values().map(BTreeMap::len).sum()
-    }
-
-    /// "table: key" of each row that `keep` finds wanting in the other side's contents.
-    fn wanting(&self, other: &Self, keep: impl Fn(&Vec<Value>, Option<&Vec<Value>>) -> bool) -> Vec<String> {
-        let mut found = Vec::new();
-        for (table, rows) in &self.0 {
-            let others = other.0.get(table);
-            for (key, row) in rows {
-                if keep(row, others.and_then(|others| others.get(key))) {
-                    found.push(format!("{table} {key}"));
-                }
-            }
-        }
-        found
-    }
-}
 
 /// A claim, and what speaks against it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +33,7 @@ pub(super) fn on_both(claim: &str, witnesses: &[Witness], sides: Sides<'_>) -> r
     for (side, conn) in sides {
         for witness in witnesses {
             if !witness.holds(conn)? {
-                problems.push(format!("not so on the {side}: {}", witness.url));
+                problems.push(format!("not so on the {side}: {}", witness.url()));
             }
         }
     }
@@ -193,7 +79,7 @@ pub(super) fn equal(sides: Sides<'_>) -> rusqlite::Result<Check> {
     let claim = format!(
         "all {} rows of {} tables are equal on both sides, value by value",
         here.total(),
-        here.0.len()
+        here.tables().count()
     );
     let differs = here.wanting(&there, |row, twin| twin.is_some_and(|twin| twin != row));
     let only_here = here.wanting(&there, |_, twin| twin.is_none());
@@ -241,38 +127,6 @@ fn check(claim: &str, mut problems: Vec<String>) -> Check {
     }
 }
 
-/// The rows of a table by primary key.
-fn rows(conn: &Connection, table: &str) -> rusqlite::Result<BTreeMap<String, Vec<Value>>> {
-    let key: Vec<String> = conn
-        .prepare("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")?
-        .query_map([table], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let key = match key.is_empty() {
-        true => "rowid".to_owned(),
-        false => key
-            .iter()
-            .map(|name| quoted(name))
-            .collect::<Vec<_>>()
-            .join(" || ' ' || "),
-    };
-    conn.prepare(&format!("SELECT CAST({key} AS TEXT), * FROM {}", quoted(table)))?
-        .query_map([], |row| {
-            let mut row = values(row)?.into_iter();
-            let key = row.next();
-            let key = match key {
-                Some(Value::Text(key)) => key,
-                other => format!("{other:?}"),
-            };
-            Ok((key, row.collect()))
-        })?
-        .collect()
-}
-
-fn values(row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
-    (0..row.as_ref().column_count()).map(|index| row.get(index)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -285,8 +139,8 @@ mod tests {
         laptop: Connection,
         site: Connection,
         before: Contents,
-        review: Witness,
-        product: Witness,
+        review: Vec<Witness>,
+        product: Vec<Witness>,
         twins: [Witness; 2],
         _folder: tempfile::TempDir,
     }
@@ -304,9 +158,9 @@ mod tests {
             let review = data::phone_reviews(&mut site, 1).unwrap();
             let product = data::laptop_adds(&mut train, 1).unwrap();
             let id = data::same_id_on_both(&mut train, &mut site).unwrap();
-            let review = Witness::of(&site, REVIEW, &review[0]).unwrap();
-            let product = Witness::of(&train, PRODUCT, &product[0]).unwrap();
-            let twins = [&train, &site].map(|conn| Witness::of_entry(conn, id).unwrap());
+            let review = Witness::reviews(&site, &review).unwrap();
+            let product = Witness::products(&train, &product).unwrap();
+            let twins = [&train, &site].map(|conn| Witness::entry(conn, id).unwrap());
             // What a sync has to come to: the site's entry keeps the id.
             site.execute("ATTACH ?1 AS train", [path("train.db").to_str().unwrap()])
                 .unwrap();
@@ -335,8 +189,8 @@ mod tests {
         fn failures(&self) -> Vec<&'static str> {
             let sides: Sides<'_> = [("laptop", &self.laptop), ("server", &self.site)];
             let checks = [
-                ("review", on_both("", std::slice::from_ref(&self.review), sides)),
-                ("product", on_both("", std::slice::from_ref(&self.product), sides)),
+                ("review", on_both("", &self.review, sides)),
+                ("product", on_both("", &self.product, sides)),
                 ("twins", told_apart("", &self.twins, sides)),
                 ("gone", none_gone(&self.before, sides)),
                 ("equal", equal(sides)),
@@ -397,8 +251,8 @@ mod tests {
     #[test]
     fn a_witness_that_saw_nothing_never_holds() {
         let day = Day::over();
-        let nobody = Witness::of(&day.site, REVIEW, "https://nowhere.example/").unwrap();
-        assert!(!nobody.holds(&day.site).unwrap());
+        let nobody = Witness::reviews(&day.site, &["https://nowhere.example/".to_owned()]).unwrap();
+        assert!(!nobody[0].holds(&day.site).unwrap());
     }
 
     #[test]

@@ -16,21 +16,22 @@ impl<S: Sql> Replica<S> {
     /// # Errors
     /// When the session or SQLite fails.
     pub async fn counts(&mut self) -> Result<SideCounts, SqlError> {
-        let script = script(&self.tables);
+        let mut script = Script::new();
+        ask(&mut script, &self.tables);
         let mut counts = SideCounts::default();
         self.sql
-            .run(&script, &mut |row| take(&mut counts, Fields::new("count", row)))
+            .run(&script, &mut |row| {
+                let mut fields = Fields::new("count", row);
+                let tag = fields.text()?;
+                take(&mut counts, &tag, fields)
+            })
             .await?;
-        counts.rows = counts.tables.values().sum();
-        if counts.pending_reviews.is_some() {
-            counts.pending_reviews = Some(counts.pending_by_retailer.values().sum());
-        }
-        Ok(counts)
+        Ok(summed(counts))
     }
 }
 
-fn script(tables: &[Table]) -> Script {
-    let mut script = Script::new();
+/// Adds the steps that count.
+pub(super) fn ask(script: &mut Script, tables: &[Table]) {
     for table in tables {
         let name = literal(&Value::text(table.name.as_str()));
         script.step(format!(
@@ -67,12 +68,21 @@ fn script(tables: &[Table]) -> Script {
              ORDER BY replace(assessed_at,'T',' ') DESC LIMIT {RECENT};"
         ));
     }
-    script
 }
 
-fn take(counts: &mut SideCounts, mut fields: Fields) -> Result<(), SqlError> {
+/// The counts whose rows have all been taken.
+pub(super) fn summed(mut counts: SideCounts) -> SideCounts {
+    counts.rows = counts.tables.values().sum();
+    if counts.pending_reviews.is_some() {
+        counts.pending_reviews = Some(counts.pending_by_retailer.values().sum());
+    }
+    counts
+}
+
+/// Takes a row of the answer to [`ask`], after its tag.
+pub(super) fn take(counts: &mut SideCounts, tag: &str, mut fields: Fields) -> Result<(), SqlError> {
     let words = |value: Value| if value.is_null() { None } else { Some(value.to_string()) };
-    match fields.text()?.as_str() {
+    match tag {
         "rows" => {
             let table = fields.text()?;
             counts.tables.insert(table, fields.integer()?.unsigned_abs());

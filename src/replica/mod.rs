@@ -91,15 +91,18 @@ pub struct Replica<S> {
     schema_version: i64,
     /// The other connections' commits that a look has told of or a cycle has dealt with.
     seen: Option<i64>,
+    /// Whether this connection holds the write lock from one request to the next.
+    locked: bool,
 }
 
 impl<S: Sql> Replica<S> {
     /// Takes a fresh session, attaches the base's file and reads the schema.
     ///
     /// # Errors
-    /// When the session or SQLite fails.
+    /// When the session or SQLite fails, or the database's text encoding is not UTF-8.
     pub async fn open(mut sql: S, side: Side, sidecar: &str, file: &str) -> Result<(Self, Schema), SqlError> {
         let mut script = Script::new();
+        script.step(schema::ENCODING);
         script.step(format!("ATTACH {} AS base;", literal(&Value::text(sidecar))));
         script.step(
             "PRAGMA base.synchronous=NORMAL;\
@@ -107,7 +110,8 @@ impl<S: Sql> Replica<S> {
              CREATE TEMP TABLE modsync_head(schema_version,data_version,lineage,number,file,moved);\
              CREATE TEMP TABLE modsync_assert(holds CONSTRAINT modsync_assert CHECK(holds));",
         );
-        sql.run(&script, &mut |_| Ok(())).await?;
+        sql.run(&script, &mut |row| schema::check_encoding(Fields::new("open", row)))
+            .await?;
         let mut replica = Self {
             sql,
             side,
@@ -115,6 +119,7 @@ impl<S: Sql> Replica<S> {
             tables: Vec::new(),
             schema_version: 0,
             seen: None,
+            locked: false,
         };
         let schema = replica.schema().await?;
         Ok((replica, schema))
@@ -123,12 +128,12 @@ impl<S: Sql> Replica<S> {
     /// Reads the schema: one round trip.
     ///
     /// # Errors
-    /// When the session or SQLite fails, or the database's text encoding is not UTF-8.
+    /// When the session or SQLite fails.
     pub async fn schema(&mut self) -> Result<Schema, SqlError> {
         let mut reader = schema::Reader::default();
         self.sql.run(&schema::script(), &mut |row| reader.take(row)).await?;
         self.schema_version = reader.version();
-        reader.finish()
+        Ok(reader.finish())
     }
 
     /// Whether the schema changed since it was read.
@@ -214,12 +219,13 @@ impl<S: Sql> Replica<S> {
     /// When the session or SQLite fails.
     pub async fn changes(&mut self) -> Result<Changes, SqlError> {
         let statements = self.statements();
+        let [begin, end] = self.transaction_words();
         let mut script = Script::new();
         // Into temporary tables first: no lock is held while the answer crosses the network.
         script.step(format!(
-            "BEGIN;DELETE FROM temp.modsync_head;INSERT INTO temp.modsync_head \
+            "{begin}DELETE FROM temp.modsync_head;INSERT INTO temp.modsync_head \
              SELECT (SELECT schema_version FROM pragma_schema_version),(SELECT data_version FROM pragma_data_version),\
-             lineage,number,file,(SELECT moved FROM modsync_look) FROM (SELECT 1) LEFT JOIN base.meta ON format={FORMAT};{}COMMIT;",
+             lineage,number,file,(SELECT moved FROM modsync_look) FROM (SELECT 1) LEFT JOIN base.meta ON format={FORMAT};{}{end}",
             statements.iter().map(TableSql::collect).collect::<String>()
         ));
         let head = ["schema_version", "data_version", "lineage", "number", "file", "moved"]

@@ -1,10 +1,11 @@
 //! Guarded writes, and the base's move that follows them.
 
-use super::answer::Fields;
+use super::answer::{Fields, missing};
 use super::statements::TableSql;
-use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, Sql, SqlError, SqlErrorKind, names, values};
+use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, Sql, SqlError, SqlErrorKind, counts, names, values};
+use crate::control::types::SideCounts;
 use crate::merge::Settled;
-use crate::model::{Key, RowOp, Trigger};
+use crate::model::{Key, RowOp, Table, Trigger};
 
 /// Writes for one side, and what goes with them in the same request.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Push<'a> {
     pub backup: Option<&'a str>,
     /// The base's move after the writes.
     pub advance: Option<Advance<'a>>,
+    /// Whether the side is counted after all this: so that telling the counts costs no round trip of its own.
+    pub count: bool,
 }
 
 /// How the base moves: to what this side reported as its changes, and on by the writes whose guards held.
@@ -31,12 +34,14 @@ pub struct Advance<'a> {
 }
 
 /// What came of a push.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pushed {
     /// By table, the writes (indexes into [`Push::ops`]) whose guards did not hold: another program was there first.
     pub refused: Vec<Vec<usize>>,
     /// By table, those that a constraint of this side's schema refuses.
     pub barred: Vec<Vec<usize>>,
+    /// What the side holds now, when [`Push::count`] asked for it.
+    pub counts: Option<SideCounts>,
 }
 
 impl<S: Sql> Replica<S> {
@@ -49,22 +54,34 @@ impl<S: Sql> Replica<S> {
         let script = self.push_script(push);
         let none = || self.tables.iter().map(|_| Vec::new()).collect::<Vec<Vec<usize>>>();
         let (mut refused, mut barred) = (none(), none());
-        let counts: Vec<usize> = push.ops.iter().map(Vec::len).collect();
+        let ops: Vec<usize> = push.ops.iter().map(Vec::len).collect();
+        let mut counts = push.count.then(SideCounts::default);
         self.sql
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("write", row);
-                fields.expect("refused")?;
-                let table = fields.index(counts.len())?;
-                let seq = fields.index(counts[table])?;
-                match fields.index(2)? {
-                    0 => refused[table].push(seq),
-                    _ => barred[table].push(seq),
+                let tag = fields.text()?;
+                match (tag.as_str(), &mut counts) {
+                    ("refused", _) => {
+                        let table = fields.index(ops.len())?;
+                        let seq = fields.index(ops[table])?;
+                        match fields.index(2)? {
+                            0 => refused[table].push(seq),
+                            _ => barred[table].push(seq),
+                        }
+                        Ok(())
+                    }
+                    (_, Some(counts)) => counts::take(counts, &tag, fields),
+                    _ => Err(missing("write: a known row")),
                 }
-                Ok(())
             })
             .await
             .map_err(explain)?;
-        Ok(Pushed { refused, barred })
+        let counts = counts.map(counts::summed);
+        Ok(Pushed {
+            refused,
+            barred,
+            counts,
+        })
     }
 
     fn push_script(&self, push: &Push<'_>) -> Script {
@@ -103,6 +120,9 @@ impl<S: Sql> Replica<S> {
         if let Some(advance) = &push.advance {
             script.step(self.advance_step(&statements, advance));
         }
+        if push.count {
+            counts::ask(&mut script, &self.tables);
+        }
         script
     }
 
@@ -115,11 +135,10 @@ impl<S: Sql> Replica<S> {
                 .zip(&push.ops)
                 .filter(|(_, ops)| !ops.is_empty())
         };
-        let mut sql = String::from("BEGIN;");
-        // Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a
-        // transaction over two files needs a super-journal.
+        let [begin, end] = self.transaction_words();
+        let mut sql = begin.to_owned();
         if let Some(((_, table), _)) = touched().next() {
-            sql += &format!("DELETE FROM {} WHERE 0;", names::live(&table.name));
+            sql += &take_lock(table);
         }
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
         let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
@@ -128,14 +147,65 @@ impl<S: Sql> Replica<S> {
         }
         touched().for_each(|((table, _), _)| sql += &table.guard());
         touched().for_each(|((table, _), _)| sql += &table.guard_children(statements));
-        touched().for_each(|((table, _), _)| sql += &table.write());
+        for index in parents_first(&self.tables) {
+            if push.ops.get(index).is_some_and(|ops| !ops.is_empty()) {
+                sql += &statements[index].guard_parents(statements);
+                sql += &statements[index].write();
+            }
+        }
         if push.read_back {
             touched().for_each(|((table, _), _)| sql += &table.read_back());
         }
         for trigger in triggers() {
             sql += &create(trigger);
         }
-        sql + "COMMIT;"
+        sql + end
+    }
+
+    /// Takes the write lock of the live database and keeps it until [`unlock`](Self::unlock). Answers with SQLite's
+    /// counter of other connections' commits, which does not move from then on.
+    ///
+    /// For the laptop alone: no lock may be held across the network.
+    ///
+    /// # Errors
+    /// When another program holds the lock for too long, or SQLite fails.
+    pub async fn lock(&mut self) -> Result<i64, SqlError> {
+        let mut script = Script::new();
+        script.step(format!(
+            "BEGIN;{}",
+            self.tables.first().map(take_lock).unwrap_or_default()
+        ));
+        script.step("SELECT 'i'||data_version FROM pragma_data_version;");
+        let mut version = None;
+        self.locked = true;
+        self.sql
+            .run(&script, &mut |row| {
+                version = Some(Fields::new("lock", row).integer()?);
+                Ok(())
+            })
+            .await?;
+        version.ok_or_else(|| missing("lock"))
+    }
+
+    /// Commits what was written since [`lock`](Self::lock), if it was called.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub async fn unlock(&mut self) -> Result<(), SqlError> {
+        if !std::mem::take(&mut self.locked) {
+            return Ok(());
+        }
+        let mut script = Script::new();
+        script.step("COMMIT;");
+        self.sql.run(&script, &mut |_| Ok(())).await
+    }
+
+    /// What begins and ends a step's transaction: under the lock it is a part of a larger one.
+    pub(super) fn transaction_words(&self) -> [&'static str; 2] {
+        match self.locked {
+            true => ["SAVEPOINT modsync;", "RELEASE modsync;"],
+            false => ["BEGIN;", "COMMIT;"],
+        }
     }
 
     fn assert_generation(&self, generation: &Generation) -> String {
@@ -182,6 +252,34 @@ impl<S: Sql> Replica<S> {
         script.step(moves + &self.set_generation(to) + "COMMIT;");
         self.sql.run(&script, &mut |_| Ok(())).await
     }
+}
+
+/// Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a transaction over
+/// two files needs a super-journal.
+fn take_lock(table: &Table) -> String {
+    format!("DELETE FROM {} WHERE 0;", names::live(&table.name))
+}
+
+/// The tables, each after those that it refers to, where references do not go in a circle.
+fn parents_first(tables: &[Table]) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::with_capacity(tables.len());
+    let mut rest: Vec<usize> = (0..tables.len()).collect();
+    while !rest.is_empty() {
+        let waits = |index: &usize| {
+            let mut parents = tables[*index].foreign_keys.iter().map(|foreign| &foreign.parent);
+            parents.any(|parent| {
+                let mut others = rest.iter().filter(|other| *other != index);
+                others.any(|&other| tables[other].name.eq_ignore_ascii_case(parent))
+            })
+        };
+        let (waiting, mut ready): (Vec<usize>, Vec<usize>) = rest.iter().copied().partition(waits);
+        rest = if ready.is_empty() { Vec::new() } else { waiting.clone() };
+        if ready.is_empty() {
+            ready = waiting;
+        }
+        order.append(&mut ready);
+    }
+    order
 }
 
 /// The statement that makes a trigger again, to the letter. The schema's text never names the database, and a temporary

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::answer::Fields;
 use super::sql::{Field, Script, SqlError, SqlErrorKind};
 use super::wire::encode_sql;
 use crate::model::{Affinity, Collation, Column, ForeignKey, Schema, Skipped, Table, Trigger, Value};
@@ -21,11 +22,7 @@ pub fn script() -> Script {
         format!("SELECT 't{tag}',{} FROM {from};", fields.join(","))
     };
     let mut script = Script::new();
-    script.step(select(
-        "database",
-        &["encoding", "schema_version"],
-        "pragma_encoding,pragma_schema_version".into(),
-    ));
+    script.step("SELECT 'tversion','i'||schema_version FROM pragma_schema_version;");
     script.step(select(
         "object",
         &["m.name", "m.type", "m.tbl_name", "m.sql"],
@@ -63,10 +60,30 @@ pub fn script() -> Script {
     script
 }
 
+/// The step that asks for the encoding of texts. It comes before anything else is done with a database.
+pub const ENCODING: &str = "SELECT 't'||encoding FROM pragma_encoding;";
+
+/// Takes the answer to [`ENCODING`].
+///
+/// # Errors
+/// When it is another one than UTF-8: the same text would have other bytes there.
+pub fn check_encoding(mut fields: Fields) -> Result<(), SqlError> {
+    let encoding = fields.text()?;
+    if encoding == "UTF-8" {
+        return Ok(());
+    }
+    Err(SqlError {
+        kind: SqlErrorKind::Unsuitable,
+        message: format!(
+            "open: the database stores text as {encoding}, modsync syncs UTF-8 databases only; \
+             copy it into a new one with `sqlite3 OLD .dump | sqlite3 NEW`"
+        ),
+    })
+}
+
 /// Collects the answer to [`script`].
 #[derive(Debug, Default)]
 pub struct Reader {
-    encoding: String,
     version: i64,
     objects: Vec<[String; 4]>,
     columns: BTreeMap<String, Vec<RawColumn>>,
@@ -118,7 +135,7 @@ impl Reader {
         let mut next = || fields.next().flatten();
         let tag = text(next()?)?;
         match tag.as_str() {
-            "database" => (self.encoding, self.version) = (text(next()?)?, next()?.as_integer()?),
+            "version" => self.version = next()?.as_integer()?,
             "object" => self
                 .objects
                 .push([text(next()?)?, text(next()?)?, text(next()?)?, text(next()?)?]),
@@ -180,22 +197,9 @@ impl Reader {
         self.version
     }
 
-    /// The schema, once every row was taken. Keys are those of the schema alone: the layout puts
-    /// declared ones in their place.
-    ///
-    /// # Errors
-    /// When the database's text encoding is not UTF-8.
-    pub fn finish(self) -> Result<Schema, SqlError> {
-        if self.encoding != "UTF-8" {
-            return Err(SqlError {
-                kind: SqlErrorKind::Other,
-                message: format!(
-                    "read the schema: the database stores text as {}, modsync syncs UTF-8 databases only; \
-                     copy it into a new one with `sqlite3 OLD .dump | sqlite3 NEW`",
-                    self.encoding
-                ),
-            });
-        }
+    /// The schema, once every row was taken. Keys are those of the schema alone: the layout puts declared ones in their
+    /// place.
+    pub fn finish(self) -> Schema {
         let virtuals: Vec<&str> = self
             .objects
             .iter()
@@ -219,7 +223,7 @@ impl Reader {
                 _ => {}
             }
         }
-        Ok(schema)
+        schema
     }
 
     fn table(&self, [name, _, _, sql]: &[String; 4]) -> Result<Table, String> {

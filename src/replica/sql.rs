@@ -83,6 +83,8 @@ pub enum SqlErrorKind {
     Lost,
     /// The far end answered what no engine of ours answers, or more than was allowed.
     Protocol,
+    /// The database is of a kind that cannot be synced.
+    Unsuitable,
     /// Anything else that SQLite says.
     Other,
 }

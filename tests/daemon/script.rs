@@ -153,6 +153,10 @@ impl Syncer for Scripted {
         self.count_local().await
     }
 
+    fn counted_by_cycle(&mut self) -> Option<SideCounts> {
+        None
+    }
+
     fn disconnect(&mut self) {
         self.script().disconnects += 1;
     }

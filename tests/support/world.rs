@@ -51,21 +51,23 @@ impl World {
 
     /// Neither database.
     pub fn empty() -> Self {
-        let folder = new_folder();
-        // Nothing of the tests stays in the home of whoever runs them.
+        let folder = tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap();
         let sshd = Sshd::with(&Options {
             config: format!("SetEnv XDG_STATE_HOME={}", folder.path().join("remote").display()),
             ..Options::default()
         });
-        Self::of(folder, sshd)
+        Self::in_folder(folder, sshd)
     }
 
     /// Neither database, and a server of the test's own making.
     pub fn on(sshd: Sshd) -> Self {
-        Self::of(new_folder(), sshd)
+        Self::in_folder(
+            tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap(),
+            sshd,
+        )
     }
 
-    fn of(folder: tempfile::TempDir, sshd: Sshd) -> Self {
+    fn in_folder(folder: tempfile::TempDir, sshd: Sshd) -> Self {
         for name in ["laptop", "site", "home"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
@@ -225,10 +227,6 @@ impl World {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/workflow.py");
         run(Command::new("python3").arg(script).arg(self.local()).args(arguments))
     }
-}
-
-fn new_folder() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap()
 }
 
 pub async fn sync(pair: &mut Pair) -> CycleSummary {

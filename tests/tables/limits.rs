@@ -120,14 +120,14 @@ async fn one_way_cycles_leave_the_other_way_for_later() {
             .open_local()
             .execute_batch(&format!(
                 "UPDATE a SET v='l{n}' WHERE k={n}; INSERT INTO a VALUES({},'laptop')",
-                1000 + n
+                1000 + 10 * n
             ))
             .unwrap();
         world
             .open_remote()
             .execute_batch(&format!(
                 "UPDATE b SET v='s{n}' WHERE k='{n}'; INSERT INTO a VALUES({},'server')",
-                1000 + n
+                1000 + 10 * n
             ))
             .unwrap();
     };

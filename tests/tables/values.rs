@@ -149,8 +149,9 @@ async fn keys_that_differ_in_type_alone() {
     // 1 becomes 1.0, 0.0 becomes -0.0: the same keys for SQLite, other values for a reader.
     local.execute_batch("UPDATE k SET k=1.0,v='l' WHERE typeof(k)='integer' AND k=1; UPDATE k SET v='x' WHERE k=2; UPDATE u SET u=1.0 WHERE k='a'").unwrap();
     server
-        .execute_batch("UPDATE k SET k=-k WHERE typeof(k)='real'; UPDATE k SET v='text' WHERE k='1';")
+        .execute("UPDATE k SET k=?1 WHERE typeof(k)='real'", [-0.0])
         .unwrap();
+    server.execute_batch("UPDATE k SET v='text' WHERE k='1'").unwrap();
     let done = sync(&mut pair).await;
     assert_eq!(
         (done.outcome, done.conflicts, done.held),

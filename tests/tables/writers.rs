@@ -15,7 +15,7 @@ const SCHEMA: &str = "CREATE TABLE own(k TEXT PRIMARY KEY, laptop INTEGER DEFAUL
     CREATE TABLE named(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
     CREATE TABLE kid(id INTEGER PRIMARY KEY AUTOINCREMENT, named INTEGER NOT NULL REFERENCES named(id), word TEXT);
     CREATE TABLE fleeting(k TEXT PRIMARY KEY, v);
-    WITH n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<40) INSERT INTO own(k) SELECT 'row '||i FROM n;
+    WITH n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<400) INSERT INTO own(k) SELECT 'row '||i FROM n;
     WITH n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<200) INSERT INTO fleeting SELECT 'row '||i,0 FROM n;
     PRAGMA journal_mode=WAL;";
 
@@ -38,11 +38,11 @@ fn write(path: &Path, side: &'static str, stop: &Arc<AtomicBool>) -> JoinHandle<
                      INSERT INTO kid(named,word) VALUES(last_insert_rowid(),'{word}');
                      INSERT INTO fleeting VALUES('{word}',{n}); DELETE FROM fleeting WHERE k='{side} '||{};
                      COMMIT",
-                    n % 40 + 1,
+                    n % 400 + 1,
                     n - 3
                 ))
                 .unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(4));
+            std::thread::sleep(std::time::Duration::from_millis(12));
         }
         n
     })

@@ -98,33 +98,54 @@ impl TableSql<'_> {
         let p = self.temp("p");
         let mut sql = String::new();
         for child in children {
-            for foreign in &child.table.foreign_keys {
-                let columns = foreign
-                    .parent_columns
-                    .iter()
-                    .map(|name| self.table.column(name))
-                    .collect::<Option<Vec<_>>>();
-                let Some(parent) = columns.filter(|_| foreign.parent.eq_ignore_ascii_case(&self.table.name)) else {
-                    continue;
-                };
+            for link in child.links_to(self) {
                 let refers = join(
                     " AND ",
-                    foreign
-                        .columns
-                        .iter()
-                        .zip(parent)
-                        .map(|(&from, to)| format!("{}=p.o{to}", column("t", &child.table.columns[from].name))),
+                    link.iter()
+                        .map(|(from, to)| format!("{}=p.o{to}", column("t", &child.table.columns[*from].name))),
                 );
-                let leaves = child.names_key("q", 'o', "t");
                 sql += &format!(
                     "UPDATE {p} AS p SET ok=0 WHERE p.ok AND p.op='D' AND EXISTS(SELECT 1 FROM {} t WHERE {refers} \
-                     AND NOT EXISTS(SELECT 1 FROM {} q WHERE q.op IN('D','U','R') AND {leaves}));",
+                     AND NOT EXISTS(SELECT 1 FROM {} q WHERE q.op IN('D','U','R') AND q.ok AND {}));",
                     child.live(),
                     child.temp("p"),
+                    child.names_key("q", 'o', "t"),
                 );
             }
         }
         sql
+    }
+
+    /// A row must not come that refers to one which should have come as well and was refused: by the time that one gets
+    /// another id, nobody would know that this row has to follow. `parents` are the tables that it may refer to.
+    #[must_use]
+    pub fn guard_parents(&self, parents: &[TableSql<'_>]) -> String {
+        let p = self.temp("p");
+        let mut sql = String::new();
+        for parent in parents {
+            for link in self.links_to(parent) {
+                let refers = join(" AND ", link.iter().map(|(from, to)| format!("q.n{to}=p.n{from}")));
+                sql += &format!(
+                    "UPDATE {p} AS p SET ok=0 WHERE p.ok AND p.op<>'D' AND EXISTS(SELECT 1 FROM {} q \
+                     WHERE q.op IN('I','R') AND NOT q.ok AND {refers});",
+                    parent.temp("p"),
+                );
+            }
+        }
+        sql
+    }
+
+    /// The declared references to a table: pairs of this table's column and that one's.
+    fn links_to(&self, parent: &TableSql<'_>) -> Vec<Vec<(usize, usize)>> {
+        let foreign_keys = self.table.foreign_keys.iter();
+        let to_parent = foreign_keys.filter(|foreign| foreign.parent.eq_ignore_ascii_case(&parent.table.name));
+        let links = to_parent.map(|foreign| {
+            let pairs = foreign.columns.iter().zip(&foreign.parent_columns);
+            pairs
+                .map(|(&from, to)| Some((from, parent.table.column(to)?)))
+                .collect()
+        });
+        links.collect::<Vec<Option<Vec<_>>>>().into_iter().flatten().collect()
     }
 
     /// Carries out the staged writes whose guards hold: those that go, those that change, those that come.
