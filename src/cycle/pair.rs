@@ -303,11 +303,11 @@ impl Pair {
         }
     }
 
-    /// After an error no one knows what state the server's session is in; the laptop's tells by itself whether it can go
-    /// on. What cannot is opened anew.
+    /// After an error no one knows what state a session is in, and a cycle may hold the laptop's write lock: both are
+    /// opened anew. Only where the server was not even reached can the laptop's go on.
     pub(super) fn close(&mut self) {
-        self.server = None;
-        if self.local.as_ref().is_some_and(|local| !local.is_open()) {
+        let reached = self.server.take().is_some();
+        if reached || self.local.as_ref().is_some_and(|local| !local.is_open()) {
             self.local = None;
         }
     }
