@@ -52,11 +52,8 @@ impl Pair {
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
-        let (history, base) = (folder.join("history.db"), folder.join(BASE));
-        for path in [&history, &base] {
-            private_file(path)
-                .map_err(|error| CycleError::failed(format!("make the file {}: {error}", path.display())))?;
-        }
+        let history = folder.join("history.db");
+        private_file(&history)?;
         let history = History::open(&history)?;
         let client = match history.fact("client").await? {
             Some(client) => client,
@@ -197,6 +194,7 @@ impl Pair {
         let path = &self.config.local.database;
         let sql = LocalSql::open(path, OpenMode::ReadWrite, BUSY).await.map_err(fail)?;
         let sidecar = self.base_file();
+        private_file(&sidecar)?;
         let (local, schema) = Replica::open(sql, Side::Local, &sidecar.to_string_lossy(), &inode(path))
             .await
             .map_err(fail)?;
@@ -305,11 +303,11 @@ impl Pair {
         }
     }
 
-    /// After an error no one knows what state the server's session is in; the laptop's tells by itself whether it can go
-    /// on. What cannot is opened anew.
+    /// After an error no one knows what state a session is in, and a cycle may hold the laptop's write lock: both are
+    /// opened anew. Only where the server was not even reached can the laptop's go on.
     pub(super) fn close(&mut self) {
-        self.server = None;
-        if self.local.as_ref().is_some_and(|local| !local.is_open()) {
+        let reached = self.server.take().is_some();
+        if reached || self.local.as_ref().is_some_and(|local| !local.is_open()) {
             self.local = None;
         }
     }
@@ -349,7 +347,7 @@ fn private_folder(folder: &PathBuf) -> std::io::Result<()> {
 
 /// An empty file is an empty database. SQLite would make one that everybody may read; what it makes beside it takes over
 /// its permissions. One that is there is not even opened: closing it again would drop SQLite's locks on it.
-fn private_file(path: &Path) -> std::io::Result<()> {
+fn private_file(path: &Path) -> Result<(), CycleError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let made = std::fs::OpenOptions::new()
         .write(true)
@@ -357,7 +355,9 @@ fn private_file(path: &Path) -> std::io::Result<()> {
         .mode(0o600)
         .open(path);
     match made {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(CycleError::failed(format!("make the file {}: {error}", path.display())))
+        }
         _ => Ok(()),
     }
 }
