@@ -83,6 +83,9 @@ async fn cycle(world: &World, proxy: &Proxy, pair: &mut Pair, backup: bool) -> (
         );
     }
     assert_eq!(done.round_trips, 2, "one to pull, one to push");
+    // The push brought the counts as well, so that nobody has to ask for them.
+    let told = pair.counted_by_cycle().unwrap();
+    assert_eq!(told, pair.count_server().await.unwrap());
     let own = compressed(&moved(world, &reviewed, &added));
     let overhead = (done.bytes_sent + done.bytes_received).saturating_sub(own);
     (carried, overhead)

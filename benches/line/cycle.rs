@@ -47,18 +47,8 @@ impl<'a> Open<'a> {
         let done = self.runtime.block_on(try_sync(&mut self.pair, &request)).unwrap();
         let sample = running.end(Some(done.round_trips));
         assert_eq!((done.outcome, done.pulled, done.pushed), (Outcome::Synced, 10, 14));
-        self.wait_for_quiet();
+        wait_for_quiet(&self.proxy);
         sample
-    }
-
-    /// A backup is tidied up behind the cycle's back; the next measurement must not carry that.
-    fn wait_for_quiet(&self) {
-        let carried = || self.proxy.sent() + self.proxy.received();
-        let mut before = None;
-        while before != Some(carried()) {
-            before = Some(carried());
-            thread::sleep(Duration::from_millis(300));
-        }
     }
 
     pub fn look(&mut self) -> Sample {
@@ -67,6 +57,16 @@ impl<'a> Open<'a> {
         let sample = running.end(Some(1));
         assert!(!changed);
         sample
+    }
+}
+
+/// A backup is tidied up behind the cycle's back; the next measurement must not carry that.
+pub fn wait_for_quiet(proxy: &Proxy) {
+    let carried = || proxy.sent() + proxy.received();
+    let mut before = None;
+    while before != Some(carried()) {
+        before = Some(carried());
+        thread::sleep(Duration::from_millis(300));
     }
 }
 

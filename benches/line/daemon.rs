@@ -9,7 +9,7 @@ use modsync::control::client::Client;
 use modsync::control::types::Status;
 use tokio::runtime::Runtime;
 
-use crate::cycle::edit_both;
+use crate::cycle::{edit_both, wait_for_quiet};
 use crate::far_world;
 use crate::figures::{Table, seconds};
 use crate::support::world::World;
@@ -31,6 +31,7 @@ pub fn figures(runtime: &Runtime, products: usize, runs: usize, idle: Duration) 
     let statuses: Vec<_> = (0..runs).map(|_| daemon.ctl(&["status"])).collect();
     table.figure("`modsyncctl status`", seconds(&statuses));
     let syncs = (0..runs).map(|_| {
+        wait_for_quiet(&proxy);
         edit_both(&world);
         daemon.ctl(&["sync-now"])
     });

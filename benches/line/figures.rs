@@ -69,7 +69,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(' ');
         }
         text.push(digit);
@@ -94,7 +94,7 @@ impl Table {
         Self("| the programs | |\n|---|---|\n".to_owned())
     }
 
-    pub fn line(&mut self, name: &str, samples: Vec<Sample>) {
+    pub fn line(&mut self, name: &str, samples: &[Sample]) {
         let times: Vec<Duration> = samples.iter().map(|sample| sample.took).collect();
         let trips: Option<Vec<u64>> = samples.iter().map(|sample| sample.round_trips).collect();
         let trips = trips.map_or_else(|| "–".to_owned(), |trips| median(trips).to_string());

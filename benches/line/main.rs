@@ -88,7 +88,7 @@ fn side_by_side(runtime: &Runtime, products: usize, runs: usize) -> Table {
         "the whole file down, merged, backed up, up again",
     ];
     let mut table = Table::of_line(runs);
-    for (name, samples) in names.iter().zip(rows) {
+    for (name, samples) in names.iter().zip(&rows) {
         table.line(name, samples);
     }
     table
