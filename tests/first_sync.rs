@@ -197,7 +197,7 @@ async fn a_lost_base_deletes_nothing_and_doubles_nothing() {
         let world = World::with_schema(&(SCHEMA.to_owned() + &seed()));
         let mut pair = world.pair().await;
         sync(&mut pair).await;
-        let hello_sidecars = sidecars();
+        let hello_sidecars = sidecars(&world);
         drop(pair);
         world.open_local().execute_batch("DELETE FROM todo WHERE id=5; INSERT INTO todo(k,what) VALUES('k1','of laptop'); UPDATE item SET v='l' WHERE k='k7'; UPDATE todo SET what='edited' WHERE id=9").unwrap();
         world
@@ -280,12 +280,8 @@ fn stem(path: &Path) -> String {
     path.file_stem().unwrap().to_str().unwrap().to_owned()
 }
 
-/// The bases that servers on this machine keep for this user.
-fn sidecars() -> Vec<std::path::PathBuf> {
-    let home = std::env::var_os("XDG_STATE_HOME").map_or_else(
-        || Path::new(&std::env::var_os("HOME").unwrap()).join(".local/state"),
-        std::path::PathBuf::from,
-    );
-    let entries = std::fs::read_dir(home.join("modsync")).unwrap();
+/// The bases that the server keeps.
+fn sidecars(world: &World) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(world.remote_state()).unwrap();
     entries.map(|entry| entry.unwrap().path()).collect()
 }

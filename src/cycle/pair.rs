@@ -12,7 +12,7 @@ use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side, to_hex};
 use crate::replica::sqlite::OpenMode;
-use crate::replica::{self, Head, LocalSql, Replica, SqlError};
+use crate::replica::{self, BaseTable, Head, LocalSql, Replica, SqlError};
 use crate::ssh::{
     ConnectOptions, Connection, DatabaseState, Hello, Session, SessionError, SessionOptions, Traffic, Transport as _,
 };
@@ -246,7 +246,7 @@ impl Pair {
             .base_tables()
             .await
             .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-        for name in known {
+        for BaseTable { name, .. } in known {
             let [on_laptop, on_server] = schemas.map(|schema| schema.has(&name));
             let side = match (on_laptop, on_server) {
                 (false, true) => Side::Local,

@@ -79,6 +79,24 @@ pub struct Look {
     pub moved: bool,
 }
 
+/// The base's copy of a table, as its file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseTable {
+    /// The user's table.
+    pub name: String,
+    /// Its columns, and their places in the key, from 1; 0 for those that are not in it.
+    columns: Vec<(String, i64)>,
+}
+
+impl BaseTable {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            columns: Vec::new(),
+        }
+    }
+}
+
 /// One side's database behind its SQL session.
 #[derive(Debug)]
 pub struct Replica<S> {
@@ -147,18 +165,20 @@ impl<S: Sql> Replica<S> {
         self.seen = Some(head.data_version);
     }
 
-    /// Settles which tables are synced, in which order of columns: one round trip.
+    /// Settles which tables are synced, in which order of columns: two round trips.
     ///
     /// # Errors
     /// When the session or SQLite fails.
     pub async fn prepare(&mut self, tables: Vec<Table>) -> Result<(), SqlError> {
+        let known = self.base_tables().await?;
         let mut script = Script::new();
         for sql in self.statements() {
             script.step(sql.forget());
         }
         self.tables = tables;
         for sql in self.statements() {
-            script.step(sql.create_base());
+            let copy = known.iter().find(|copy| copy.name.eq_ignore_ascii_case(sql.name()));
+            script.step(copy.map_or_else(|| sql.create_base(), |copy| sql.adapt_base(copy)));
             for step in sql.prepare() {
                 script.step(step);
             }
@@ -240,25 +260,33 @@ impl<S: Sql> Replica<S> {
         reader.finish()
     }
 
-    /// The names of the tables that the base has copies of: one round trip.
+    /// The tables that the base has copies of, with the copies' columns: one round trip.
     ///
     /// # Errors
     /// When the session or SQLite fails.
-    pub async fn base_tables(&mut self) -> Result<Vec<String>, SqlError> {
+    pub async fn base_tables(&mut self) -> Result<Vec<BaseTable>, SqlError> {
         let mut script = Script::new();
-        let name = encode_sql("name");
+        let fields = ["m.name", "x.name", "x.pk"].map(encode_sql).join(",");
         script.step(format!(
-            "SELECT {name} FROM base.sqlite_master WHERE type='table' AND name GLOB 't_*';"
+            "SELECT {fields} FROM base.sqlite_master m JOIN pragma_table_xinfo(m.name,'base') x \
+             WHERE m.type='table' AND m.name GLOB 't_*' ORDER BY m.name,x.cid;"
         ));
-        let mut names = Vec::new();
+        let mut tables: Vec<BaseTable> = Vec::new();
         self.sql
             .run(&script, &mut |row| {
-                let name = Fields::new("read the base", row).text()?;
-                names.extend(name.strip_prefix("t_").map(str::to_owned));
+                let mut fields = Fields::new("read the base", row);
+                let (copy, column, primary) = (fields.text()?, fields.text()?, fields.integer()?);
+                let name = copy.strip_prefix("t_").unwrap_or(&copy);
+                if tables.last().is_none_or(|table| table.name != name) {
+                    tables.push(BaseTable::new(name));
+                }
+                if let Some(table) = tables.last_mut() {
+                    table.columns.push((column, primary));
+                }
                 Ok(())
             })
             .await?;
-        Ok(names)
+        Ok(tables)
     }
 
     /// The base's rows of these keys, by table: one round trip.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `modsync_delta_N` | view: live rows that the base lacks or has otherwise |
 //! | `modsync_gone_N` | view: keys of base rows that the live table lacks |
+//! | `modsync_expected_N`, `modsync_meant_N` | views: staged writes whose live row is as they expect it, as they left it |
 //! | `modsync_d_N`, `modsync_x_N` | tables: both of them, as one read transaction saw them |
 //! | `modsync_report_N` | view: `modsync_d_N` in wire form, unchanged cells as `=` |
 //! | `modsync_p_N` | table: writes: `op` (I, U, R, D), `ok`, `barred`, `o…` old values, `n…` new ones, `m…` 1 where an update replaces |
@@ -21,6 +22,7 @@ mod advance;
 mod compare;
 mod write;
 
+use super::BaseTable;
 use super::names::{base, column, ident, live};
 use crate::model::{Affinity, Collation, Column, Table};
 
@@ -129,6 +131,51 @@ impl<'a> TableSql<'a> {
         )
     }
 
+    /// Brings the base's copy to the table's columns, where the table has been changed on both sides. What a new column
+    /// holds, both sides will have changed alike; with another key nothing in the copy can be found, so it is emptied.
+    #[must_use]
+    pub fn adapt_base(&self, copy: &BaseTable) -> String {
+        let wanted: Vec<(String, i64)> = self
+            .columns()
+            .map(|(i, c)| (c.name.clone(), self.place_in_key(i)))
+            .collect();
+        if copy.columns == wanted {
+            return self.create_base();
+        }
+        let key = |columns: &[(String, i64)]| {
+            let mut key: Vec<_> = columns.iter().filter(|(_, place)| *place > 0).cloned().collect();
+            key.sort_by_key(|(_, place)| *place);
+            key
+        };
+        let (base, old) = (self.base(), base(&format!("{} before", self.table.name)));
+        let old_name = old.strip_prefix("base.").unwrap_or(&old);
+        let kept = copy
+            .columns
+            .iter()
+            .filter(|(name, _)| wanted.iter().any(|(other, _)| other == name));
+        let kept = join(",", kept.map(|(name, _)| ident(name)));
+        let refill = match key(&copy.columns) == key(&wanted) {
+            true => format!("INSERT INTO {base}({kept}) SELECT {kept} FROM {old};"),
+            false => String::new(),
+        };
+        format!(
+            "BEGIN;ALTER TABLE {base} RENAME TO {old_name};{}{refill}DROP TABLE {old};COMMIT;",
+            self.create_base()
+        )
+    }
+
+    /// The column's place in the key, from 1; 0 when it is not in it.
+    fn place_in_key(&self, column: usize) -> i64 {
+        let place = self.key().position(|index| index == column);
+        place.and_then(|place| i64::try_from(place + 1).ok()).unwrap_or(0)
+    }
+
+    /// The user's table.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.table.name
+    }
+
     /// The temporary views and tables.
     #[must_use]
     pub fn prepare(&self) -> Vec<String> {
@@ -151,6 +198,7 @@ impl<'a> TableSql<'a> {
             )
         };
         let masks = join("", self.columns().map(|(i, _)| format!(",m{i} DEFAULT 0")));
+        let [expected, meant] = self.views();
         vec![
             format!(
                 "CREATE TEMP VIEW {} AS SELECT {} FROM {} l LEFT JOIN {} b ON {} WHERE ({} OR {differs}){};",
@@ -192,6 +240,8 @@ impl<'a> TableSql<'a> {
                 self.base(),
                 self.same_key("b", "d"),
             ),
+            expected,
+            meant,
         ]
     }
 
@@ -208,7 +258,8 @@ impl<'a> TableSql<'a> {
     /// What drops the temporary objects again, before a changed schema is prepared anew.
     #[must_use]
     pub fn forget(&self) -> String {
-        let views = ["delta", "gone", "report"].map(|kind| format!("DROP VIEW IF EXISTS {};", self.temp(kind)));
+        let views = ["delta", "gone", "report", "expected", "meant"]
+            .map(|kind| format!("DROP VIEW IF EXISTS {};", self.temp(kind)));
         let tables = ["d", "x", "p"].map(|kind| format!("DROP TABLE IF EXISTS {};", self.temp(kind)));
         views.concat() + &tables.concat()
     }

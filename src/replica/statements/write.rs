@@ -40,15 +40,41 @@ impl TableSql<'_> {
         )
     }
 
+    /// The views that hold staged writes against the live rows: of those that replace or delete, the ones whose row is
+    /// as they expect it, and of those that were carried out, the ones whose row is as it was meant.
+    pub(super) fn views(&self) -> [String; 2] {
+        // The join is written so that it goes from the few staged rows to the many live ones.
+        let select = |which: &str, key: char, cells: char| {
+            format!(
+                "SELECT p.seq FROM {} p CROSS JOIN {} t WHERE {which} AND {} AND {}",
+                self.temp("p"),
+                self.live(),
+                self.names_key("p", key, "t"),
+                self.holds(cells),
+            )
+        };
+        [
+            format!(
+                "CREATE TEMP VIEW modsync_expected_{} AS {};",
+                self.index,
+                select("p.op<>'I'", 'o', 'o')
+            ),
+            format!(
+                "CREATE TEMP VIEW modsync_meant_{} AS {} UNION ALL {};",
+                self.index,
+                select("p.op='U'", 'o', 'n'),
+                select("p.op IN('I','R')", 'n', 'n'),
+            ),
+        ]
+    }
+
     /// Marks the staged writes whose guards hold. Inside the write transaction.
     #[must_use]
     pub fn guard(&self) -> String {
-        let p = self.temp("p");
         let mut sql = format!(
-            "UPDATE {p} AS p SET ok=EXISTS(SELECT 1 FROM {} t WHERE {} AND {}) WHERE p.op<>'I';UPDATE {p} SET ok=1 WHERE op='I';",
-            self.live(),
-            self.names_key("p", 'o', "t"),
-            self.holds('o'),
+            "UPDATE {} SET ok=(op='I' OR seq IN (SELECT seq FROM {}));",
+            self.temp("p"),
+            self.temp("expected")
         );
         for set in self.unique_sets() {
             sql += &self.guard_unique(&set);
@@ -168,11 +194,7 @@ impl TableSql<'_> {
                 self.names_key("p", kind, "t")
             )
         };
-        let unchanged = format!(
-            "EXISTS(SELECT 1 FROM {live} t WHERE {} AND {})",
-            self.names_key("p", 'o', "t"),
-            self.holds('o')
-        );
+        let unchanged = format!("p.seq IN (SELECT seq FROM {})", self.temp("expected"));
         format!(
             "DELETE FROM {live} AS t WHERE {};{}{}\
              UPDATE {p} AS p SET ok=0,barred=1 WHERE p.ok AND (p.op IN('I','R') AND {} OR p.op='U' AND {unchanged});\
@@ -231,19 +253,10 @@ impl TableSql<'_> {
     /// it was meant.
     #[must_use]
     pub fn read_back(&self) -> String {
-        let lacks = |kind: char| {
-            format!(
-                "NOT EXISTS(SELECT 1 FROM {} t WHERE {} AND {})",
-                self.live(),
-                self.names_key("p", kind, "t"),
-                self.holds('n')
-            )
-        };
         format!(
-            "INSERT INTO temp.modsync_assert SELECT 0 FROM {} p WHERE p.ok AND (p.op IN('I','R') AND {} OR p.op='U' AND {}) LIMIT 1;",
+            "INSERT INTO temp.modsync_assert SELECT 0 FROM {} WHERE ok AND op<>'D' AND seq NOT IN (SELECT seq FROM {}) LIMIT 1;",
             self.temp("p"),
-            lacks('n'),
-            lacks('o'),
+            self.temp("meant"),
         )
     }
 
