@@ -107,32 +107,22 @@ pub fn load_noting(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
     }
 }
 
-/// Finds the socket of a pair's daemon as its user expects: the one that is named, else `MODSYNC_SOCKET`, else what
+/// Finds the socket of a pair's daemon as its user expects: the one that is named, else, unless the pair is named,
+/// `MODSYNC_SOCKET`, else what
 /// the configuration says if it can be read (its mistakes do not matter here), else the default.
 ///
 /// # Errors
 /// When the pair's name cannot be one.
 pub fn find_socket(flag: Option<&Path>, options: &LoadOptions) -> Result<PathBuf, ConfigErrors> {
     let environment = &options.environment;
-    let named = flag
-        .map(Path::to_owned)
-        .or_else(|| environment.get("MODSYNC_SOCKET").map(PathBuf::from));
-    if let Some(socket) = named {
+    let variable = environment.get("MODSYNC_SOCKET").filter(|_| options.name.is_none());
+    if let Some(socket) = flag.map(Path::to_owned).or_else(|| variable.map(PathBuf::from)) {
         return Ok(socket);
     }
     let places = options.places()?;
     let text = std::fs::read_to_string(&places.file).ok();
     let (mut reader, _) = gather(options, &places.file, text.as_deref());
     Ok(build::daemon(&mut reader, environment, &places).socket)
-}
-
-/// The socket of a user's daemon where neither a flag, a variable nor a configuration says otherwise. A name that
-/// cannot be one counts as none.
-#[must_use]
-pub fn default_socket(name: Option<&str>) -> PathBuf {
-    let environment = Environment::of_process();
-    let places = Places::of_user(&environment, name);
-    places.socket(&environment, &places.state_dir(&environment))
 }
 
 impl LoadOptions {

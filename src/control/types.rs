@@ -161,7 +161,7 @@ pub struct CycleSummary {
     pub deleted: u64,
     /// Cells, groups or rows that both sides had changed to different values.
     pub conflicts: u64,
-    /// Rows held back, with the reason in `reason` and in `status`.
+    /// Rows held back, with the reason in `reason` and in `status`; a whole table that cannot be synced counts as one.
     pub held: u64,
     /// The backup taken on the server, by name; null if none was.
     pub backup: Option<String>,
@@ -326,12 +326,15 @@ pub struct ConflictColumn {
 /// `GET /v1/verify`: both sides compared by contents.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VerifyReport {
-    /// Whether every row of every synced table is the same on both sides.
+    /// Whether every row of every synced table is the same on both sides, and no table that was synced is held.
     pub equal: bool,
     /// When both sides were read.
     pub as_of: Option<Timestamp>,
     /// By table.
     pub tables: Vec<TableVerify>,
+    /// Tables that were synced before and were not compared, with the reason.
+    #[serde(default)]
+    pub held: Vec<Skipped>,
 }
 
 /// The comparison of one table.

@@ -49,10 +49,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")).into(),
     };
-    let socket = socket::resolve(cli.global.socket, cli.global.name.as_deref());
+    let out = Out::new(cli.global.json, Style::for_stdout(cli.global.color));
+    let socket = match socket::resolve(cli.global.socket, cli.global.name) {
+        Ok(socket) => socket,
+        Err(body) => return out.fail(&Failure::Daemon(body)).into(),
+    };
     let mut context = Context {
         client: Client::new(socket, cli.global.timeout),
-        out: Out::new(cli.global.json, Style::for_stdout(cli.global.color)),
+        out,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

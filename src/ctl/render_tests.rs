@@ -344,6 +344,7 @@ fn a_proof_and_its_failure() {
         equal: true,
         as_of: Some(at("2026-11-23T10:35:12Z")),
         tables: vec![same.clone()],
+        held: Vec::new(),
     };
     let apart = VerifyReport {
         equal: false,

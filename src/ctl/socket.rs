@@ -1,27 +1,24 @@
-//! Where the daemon's socket is.
+//! Where the daemon's socket is. The one thing that the client takes from the configuration: it has to find the daemon
+//! wherever the daemon put itself.
 
 use std::path::PathBuf;
 
-/// What the flags say (`--socket`, else `--name`), else `MODSYNC_SOCKET`, else the default.
-pub(super) fn resolve(socket: Option<PathBuf>, name: Option<&str>) -> PathBuf {
-    match (socket, name, environment("MODSYNC_SOCKET")) {
-        (Some(socket), ..) | (None, None, Some(socket)) => socket,
-        (None, name, _) => default_socket(name),
-    }
-}
+use crate::config::{LoadOptions, find_socket};
+use crate::control::types::{ErrorBody, ErrorCode};
 
-/// `$XDG_RUNTIME_DIR/modsync/modsyncd.sock`, or where there is no such folder `~/.local/state/modsync/modsyncd.sock`;
-/// for the daemon of that name `modsyncd-NAME.sock`.
-fn default_socket(name: Option<&str>) -> PathBuf {
-    let runtime = environment("XDG_RUNTIME_DIR").filter(|path| path.is_absolute());
-    let folder = runtime.unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".local/state"));
-    let file = name.map_or_else(|| "modsyncd.sock".to_owned(), |name| format!("modsyncd-{name}.sock"));
-    folder.join("modsync").join(file)
-}
-
-/// A path in the environment; an empty one is none.
-fn environment(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+/// What the flags say (`--socket`, else `--name`), else `MODSYNC_SOCKET`, else the pair's configuration, else the
+/// default.
+///
+/// # Errors
+/// When the name cannot be one.
+pub(super) fn resolve(socket: Option<PathBuf>, name: Option<String>) -> Result<PathBuf, ErrorBody> {
+    let options = LoadOptions {
+        name,
+        ..LoadOptions::default()
+    };
+    find_socket(socket.as_deref(), &options).map_err(|error| ErrorBody {
+        code: ErrorCode::BadRequest,
+        error: error.to_string(),
+        hint: None,
+    })
 }

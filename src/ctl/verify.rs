@@ -20,9 +20,10 @@ pub(super) async fn run(context: &mut Context) -> Result<Exit, Failure> {
 
 /// The proof as text.
 pub(super) fn render(report: &VerifyReport, style: &Style) -> String {
-    let verdict = match report.equal {
-        true => style.paint(Tone::Good, "both sides hold the same, row for row"),
-        false => style.paint(Tone::Bad, "the sides differ"),
+    let verdict = match (report.equal, report.tables.iter().all(|table| table.equal)) {
+        (true, _) => style.paint(Tone::Good, "both sides hold the same, row for row"),
+        (false, true) => style.paint(Tone::Bad, "what could be compared is the same on both sides"),
+        (false, false) => style.paint(Tone::Bad, "the sides differ"),
     };
     let mut lines = vec![
         format!("{verdict}{}", status::as_of(report.as_of, style)),
@@ -32,6 +33,10 @@ pub(super) fn render(report: &VerifyReport, style: &Style) -> String {
     let mut table = counts::columns(heading, report.tables.iter().map(cells).collect()).into_iter();
     lines.extend(table.next().map(|head| style.paint(Tone::Head, &head)));
     lines.extend(table);
+    for table in &report.held {
+        let (name, reason) = (text::safe(&table.name), text::safe(&table.reason));
+        lines.push(style.paint(Tone::Bad, &format!("{name} was not compared: {reason}")));
+    }
     for table in report.tables.iter().filter(|table| !table.equal) {
         lines.extend(differences(table, style));
     }

@@ -132,9 +132,10 @@ impl Pair {
             tables.push(self.prove_table(index, &ours, &theirs).await?);
         }
         Ok(VerifyReport {
-            equal: tables.iter().all(|table| table.equal),
+            equal: tables.iter().all(|table| table.equal) && self.layout.held.is_empty(),
             as_of: Some(Timestamp::now()),
             tables,
+            held: self.layout.held.clone(),
         })
     }
 

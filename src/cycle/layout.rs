@@ -15,6 +15,8 @@ pub struct Layout {
     pub rules: Vec<TableRules>,
     /// What is left out, with the reason.
     pub left_out: Vec<Skipped>,
+    /// Those of them that were synced before: somebody changed a schema, and should know.
+    pub held: Vec<Skipped>,
 }
 
 impl Layout {

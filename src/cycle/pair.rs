@@ -10,7 +10,7 @@ use super::{CycleError, first};
 use crate::config::{self, Config};
 use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
-use crate::model::{Schema, Side, to_hex};
+use crate::model::{Schema, Side, Skipped, to_hex};
 use crate::replica::sqlite::OpenMode;
 use crate::replica::{self, BaseTable, Head, LocalSql, Replica, SqlError};
 use crate::ssh::{
@@ -210,10 +210,7 @@ impl Pair {
             self.layout = self.layout_of(&schema, &schema);
             let tables = self.layout.local.clone();
             let local = self.local.as_mut().ok_or_else(closed_meanwhile)?;
-            local
-                .prepare(tables)
-                .await
-                .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+            local.count_these(tables);
         }
         self.local.as_mut().ok_or_else(closed_meanwhile)
     }
@@ -223,8 +220,9 @@ impl Pair {
     }
 
     async fn lay_out(&mut self, local: &Schema, server: &Schema) -> Result<(), CycleError> {
-        self.must_have_kept_its_tables([local, server]).await?;
+        let known = self.must_have_kept_its_tables([local, server]).await?;
         self.layout = self.layout_of(local, server);
+        self.layout.held = self.held_tables(&known);
         if self.layout.local.is_empty() {
             return Err(CycleError::attention(
                 "compare the schemas: the two databases have no table in common that can be synced",
@@ -240,25 +238,20 @@ impl Pair {
 
     /// A table that the base knows and one side lacks was dropped there, or the file is another one: a cycle that left
     /// it out would look as if all were well.
-    async fn must_have_kept_its_tables(&mut self, schemas: [&Schema; 2]) -> Result<(), CycleError> {
+    async fn must_have_kept_its_tables(&mut self, schemas: [&Schema; 2]) -> Result<Vec<BaseTable>, CycleError> {
         let (local, _) = self.both()?;
         let known = local
             .base_tables()
             .await
             .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-        for BaseTable { name, .. } in known {
-            let [on_laptop, on_server] = schemas.map(|schema| schema.has(&name));
+        for BaseTable { name, .. } in &known {
+            let [on_laptop, on_server] = schemas.map(|schema| schema.has(name));
             let side = match (on_laptop, on_server) {
                 (false, true) => Side::Local,
                 (true, false) => Side::Server,
                 _ => continue,
             };
-            if self
-                .config
-                .tables
-                .iter()
-                .any(|table| !table.sync && table.name.eq_ignore_ascii_case(&name))
-            {
+            if self.is_left_out_by_config(name) {
                 continue;
             }
             return Err(CycleError::attention(
@@ -268,7 +261,21 @@ impl Pair {
                 ),
             ));
         }
-        Ok(())
+        Ok(known)
+    }
+
+    /// Tables that were synced before and cannot be as they are now, with the reason.
+    fn held_tables(&self, known: &[BaseTable]) -> Vec<Skipped> {
+        let was_synced = |table: &&Skipped| known.iter().any(|copy| copy.name.eq_ignore_ascii_case(&table.name));
+        let held = self.layout.left_out.iter().filter(was_synced);
+        held.filter(|table| !self.is_left_out_by_config(&table.name))
+            .cloned()
+            .collect()
+    }
+
+    fn is_left_out_by_config(&self, name: &str) -> bool {
+        let mut tables = self.config.tables.iter();
+        tables.any(|table| !table.sync && table.name.eq_ignore_ascii_case(name))
     }
 
     /// Reads both schemas anew, after one of them changed.

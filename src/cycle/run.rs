@@ -240,19 +240,25 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
     let tables = report::count_moves(&pair.layout, exchange);
     let sum = |read: fn(&TableMoves) -> u64| tables.iter().map(read).sum();
     let conflicts = exchange.tables.iter().map(|table| table.conflicts.len() as u64).sum();
-    let outcome = match (exchange.held_rows + conflicts, exchange.is_empty()) {
+    let held_table = pair
+        .layout
+        .held
+        .first()
+        .map(|table| format!("table {} is not synced any more: {}", table.name, table.reason));
+    let held = exchange.held_rows + pair.layout.held.len() as u64;
+    let outcome = match (held + conflicts, exchange.is_empty()) {
         (0, true) => Outcome::Unchanged,
         (0, false) => Outcome::Synced,
         _ => Outcome::Attention,
     };
     CycleSummary {
         outcome,
-        reason: exchange.held.first().map(ToString::to_string),
+        reason: held_table.or_else(|| exchange.held.first().map(ToString::to_string)),
         pulled: sum(|moves| moves.pulled),
         pushed: sum(|moves| moves.pushed),
         deleted: sum(|moves| moves.deleted),
         conflicts,
-        held: exchange.held_rows,
+        held,
         tables,
         ..summary
     }

@@ -186,6 +186,11 @@ impl<S: Sql> Replica<S> {
         self.sql.run(&script, &mut |_| Ok(())).await
     }
 
+    /// Settles which tables are counted, as long as nothing is compared.
+    pub fn count_these(&mut self, tables: Vec<Table>) {
+        self.tables = tables;
+    }
+
     fn statements(&self) -> Vec<TableSql<'_>> {
         self.tables
             .iter()
