@@ -50,7 +50,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")).into(),
     };
     let out = Out::new(cli.global.json, Style::for_stdout(cli.global.color));
-    let socket = match socket::resolve(cli.global.socket, cli.global.name) {
+    let socket = match socket::resolve(cli.global.socket.as_deref(), cli.global.name) {
         Ok(socket) => socket,
         Err(body) => return out.fail(&Failure::Daemon(body)).into(),
     };

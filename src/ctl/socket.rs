@@ -1,7 +1,7 @@
 //! Where the daemon's socket is. The one thing that the client takes from the configuration: it has to find the daemon
 //! wherever the daemon put itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::{LoadOptions, find_socket};
 use crate::control::types::{ErrorBody, ErrorCode};
@@ -11,12 +11,12 @@ use crate::control::types::{ErrorBody, ErrorCode};
 ///
 /// # Errors
 /// When the name cannot be one.
-pub(super) fn resolve(socket: Option<PathBuf>, name: Option<String>) -> Result<PathBuf, ErrorBody> {
+pub(super) fn resolve(socket: Option<&Path>, name: Option<String>) -> Result<PathBuf, ErrorBody> {
     let options = LoadOptions {
         name,
         ..LoadOptions::default()
     };
-    find_socket(socket.as_deref(), &options).map_err(|error| ErrorBody {
+    find_socket(socket, &options).map_err(|error| ErrorBody {
         code: ErrorCode::BadRequest,
         error: error.to_string(),
         hint: None,

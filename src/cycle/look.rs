@@ -2,6 +2,7 @@
 
 use super::exchange::{Exchange, Limits, Stopped, is_base_of, touched_keys};
 use super::pair::{Pair, random_name};
+use super::recover::CutOff;
 use super::{CycleError, Progress};
 use crate::control::types::{ErrorCode, Phase, PhaseEvent, SyncRequest};
 use crate::model::{Delta, Row, Side};
@@ -165,8 +166,12 @@ async fn agreed_generation(
         .zip(server.head.generation.as_ref())
         .filter(|_| same_files);
     if let Some((cycle, journal)) = interrupted {
-        let pushed = generations.is_some_and(|(ours, theirs)| *ours == journal.from && *theirs == journal.to);
-        pair.end_interrupted(cycle, journal, pushed).await?;
+        let cut = match generations {
+            Some((ours, theirs)) if *theirs == journal.to && *ours == journal.to => CutOff::AfterAgreeing,
+            Some((ours, theirs)) if *theirs == journal.to && *ours == journal.from => CutOff::BeforeAgreeing,
+            _ => CutOff::BeforePushing,
+        };
+        pair.end_interrupted(cycle, journal, cut).await?;
         return Ok(None);
     }
     if let Some((both, _)) = generations.filter(|(ours, theirs)| ours == theirs) {

@@ -11,23 +11,34 @@ use crate::model::{Key, Row, Side};
 /// Rows of one table by key.
 type Rows = HashMap<Key, Row>;
 
+/// Where a cycle was cut off, as the bases tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CutOff {
+    /// Neither base has moved. What both sides had already taken, the next comparison finds equal.
+    BeforePushing,
+    /// The server's base has moved and the laptop's has not: the server's says, row by row, what was agreed.
+    BeforeAgreeing,
+    /// Both bases have moved; only the record is missing.
+    AfterAgreeing,
+}
+
 impl Pair {
-    /// Ends the interrupted cycle. `pushed` tells that the server's base has moved and the laptop's has not: then the
-    /// server's base says, row by row, what was agreed. Otherwise the bases stay, and the next comparison finds equal
-    /// what both sides had already taken.
+    /// Ends the interrupted cycle, and records what of it happened.
     pub(super) async fn end_interrupted(
         &mut self,
         cycle: i64,
         mut journal: Journal,
-        pushed: bool,
+        cut: CutOff,
     ) -> Result<(), CycleError> {
-        tracing::info!(cycle, pushed, "going on from a cycle that was cut off");
-        if pushed {
-            self.take_over_base(&journal).await?;
-        } else {
-            let local = self.current_local(&journal).await?;
-            for (table, rows) in journal.tables.iter_mut().zip(&local) {
-                self.keep_what_happened(table, rows);
+        tracing::info!(cycle, ?cut, "going on from a cycle that was cut off");
+        match cut {
+            CutOff::AfterAgreeing => {}
+            CutOff::BeforeAgreeing => self.take_over_base(&journal).await?,
+            CutOff::BeforePushing => {
+                let local = self.current_local(&journal).await?;
+                for (table, rows) in journal.tables.iter_mut().zip(&local) {
+                    self.keep_what_happened(table, rows);
+                }
             }
         }
         journal.summary.outcome = Outcome::Interrupted;

@@ -1,5 +1,5 @@
 //! What the integration tests share. Each test file uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::print_stderr)]
 
 pub mod daemon;
 pub mod local_transport;
