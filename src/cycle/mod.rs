@@ -1,5 +1,6 @@
 //! One cycle from top to bottom, and the list of what a pair of databases can do.
 
+mod account;
 mod backup;
 mod compare;
 mod error;

@@ -6,17 +6,15 @@
 
 use std::time::Instant;
 
-use jiff::Timestamp;
-
+use super::account::{Account, add_round};
 use super::exchange::{Exchange, Stopped};
 use super::history::Journal;
 use super::look::{look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
 use super::{CycleError, Progress, Trigger, report};
-use crate::control::types::{CycleSummary, Outcome, Phase, PhaseEvent, SyncRequest, TableMoves};
+use crate::control::types::{CycleSummary, Outcome, Phase, PhaseEvent, SyncRequest};
 use crate::model::Side;
 use crate::replica::{Advance, Generation, Push};
-use crate::ssh::Traffic;
 
 /// How often rows that another program changed under our hands are met again before the next cycle gets them.
 const ROUNDS: u32 = 5;
@@ -31,10 +29,11 @@ pub(super) async fn run(
     let mut total: Option<CycleSummary> = None;
     pair.counted = None;
     for _ in 0..ROUNDS {
-        let clock = Clock::start(trigger);
+        let since = Instant::now();
         pair.connect(progress).await?;
+        let account = Account::open(pair, trigger, since);
         let plan = request.plan.as_ref().filter(|_| total.is_none());
-        let (summary, moved_on) = one_round(pair, request, plan, &clock, progress).await?;
+        let (summary, moved_on) = one_round(pair, request, plan, &account, progress).await?;
         total = Some(match total {
             Some(total) => add_round(total, summary),
             None => summary,
@@ -51,18 +50,17 @@ async fn one_round(
     pair: &mut Pair,
     request: &SyncRequest,
     plan: Option<&String>,
-    clock: &Clock,
+    account: &Account,
     progress: &Progress<'_>,
 ) -> Result<(CycleSummary, bool), CycleError> {
-    let start = Counters::of(pair);
     let mut seen = look(pair, request, progress).await?;
     if !request.dry_run && writes_to_local(&seen) {
         let Some(locked) = under_lock(pair, request, seen).await? else {
-            return Ok((start.until_now(pair).put_into(clock.summary()), true));
+            return Ok((account.summary(pair), true));
         };
         seen = locked;
     }
-    let mut exchange = match seen.exchange {
+    let exchange = match seen.exchange {
         Ok(exchange) => exchange,
         Err(Stopped(held)) => {
             unlock(pair).await?;
@@ -73,9 +71,9 @@ async fn one_round(
             let stopped = CycleSummary {
                 outcome: Outcome::Stopped,
                 reason: Some(held.to_string()),
-                ..clock.summary()
+                ..account.summary(pair)
             };
-            return Ok((start.until_now(pair).put_into(stopped), false));
+            return Ok((stopped, false));
         }
     };
     if let Some(plan) = plan {
@@ -84,67 +82,68 @@ async fn one_round(
     if request.dry_run {
         let planned = CycleSummary {
             outcome: Outcome::Planned,
-            ..count(pair, clock.summary(), &exchange)
+            ..account.tell(pair, &exchange)
         };
-        return Ok((start.until_now(pair).put_into(planned), false));
+        return Ok((planned, false));
     }
-    if exchange.is_empty() {
-        unlock(pair).await?;
-        pair.acknowledge_unless_limited(request, &seen.heads);
-        return Ok((
-            start.until_now(pair).put_into(count(pair, clock.summary(), &exchange)),
-            false,
-        ));
-    }
-    let to = Generation {
-        lineage: seen.from.lineage.clone(),
-        number: seen.from.number + 1,
+    let done = match exchange.is_empty() {
+        true => {
+            unlock(pair).await?;
+            (account.tell(pair, &exchange), false)
+        }
+        false => carry_out(pair, request, account, &seen.from, exchange, progress).await?,
     };
+    pair.acknowledge_unless_limited(request, &seen.heads);
+    Ok(done)
+}
+
+/// Writes what was merged: journal, laptop, server, agreement, record.
+async fn carry_out(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    account: &Account,
+    from: &Generation,
+    mut exchange: Exchange,
+    progress: &Progress<'_>,
+) -> Result<(CycleSummary, bool), CycleError> {
+    let phase = |phase| {
+        progress(PhaseEvent {
+            phase,
+            done: None,
+            total: None,
+        });
+    };
+    let to = from.next();
     let journal = |pair: &Pair, exchange: &Exchange, summary: CycleSummary| Journal {
-        from: seen.from.clone(),
+        from: from.clone(),
         to: to.clone(),
         summary,
         tables: report::journal_tables(&pair.layout, exchange),
     };
-    let cycle = pair
-        .history
-        .begin(&journal(pair, &exchange, count(pair, clock.summary(), &exchange)))
-        .await?;
+    let begun = journal(pair, &exchange, account.tell(pair, &exchange));
+    let cycle = pair.history.begin(&begun).await?;
 
-    progress(PhaseEvent {
-        phase: Phase::Merge,
-        done: None,
-        total: None,
-    });
+    phase(Phase::Merge);
     merge_into_local(pair, request, &mut exchange).await?;
-    let backup = push_to_server(pair, request, clock, &mut exchange, [&seen.from, &to], progress).await?;
+    let backup = push_to_server(pair, request, account.trigger, &mut exchange, [from, &to], &phase).await?;
     // What follows a backup goes over the line behind the cycle's back, and counts for no cycle.
-    let line = start.until_now(pair);
+    let line = account.line(pair);
     let backup = match backup {
         Some(path) => Some(pair.backup_taken(path).await?),
         None => None,
     };
-    progress(PhaseEvent {
-        phase: Phase::Agree,
-        done: None,
-        total: None,
-    });
+    phase(Phase::Agree);
     let (local, _) = pair.both()?;
-    local
-        .settle(&exchange.settled(), &seen.from, &to)
-        .await
-        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
+    let settled = local.settle(&exchange.settled(), from, &to).await;
+    settled.map_err(|error| CycleError::of_sql(Side::Local, error))?;
 
-    let summary = CycleSummary {
+    let summary = line.put_into(CycleSummary {
         cycle: Some(cycle),
         backup,
-        ..count(pair, clock.summary(), &exchange)
-    };
-    let summary = line.put_into(summary);
-    pair.history
-        .end(cycle, journal(pair, &exchange, summary.clone()))
-        .await?;
-    pair.acknowledge_unless_limited(request, &seen.heads);
+        ..account.tell(pair, &exchange)
+    });
+    let ended = journal(pair, &exchange, summary.clone());
+    pair.history.end(cycle, ended).await?;
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
 
@@ -196,23 +195,18 @@ async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut
 async fn push_to_server(
     pair: &mut Pair,
     request: &SyncRequest,
-    clock: &Clock,
+    trigger: Trigger,
     exchange: &mut Exchange,
     [from, to]: [&Generation; 2],
-    progress: &Progress<'_>,
+    phase: &(dyn Fn(Phase) + Send + Sync),
 ) -> Result<Option<String>, CycleError> {
     let keep_out = exchange.kept_out();
     let ops = exchange.ops(Side::Server);
     let backup = match ops.iter().all(Vec::is_empty) {
         true => None,
-        false => pair.due_backup(request, clock.trigger).await?,
+        false => pair.due_backup(request, trigger).await?,
     };
-    let phase = if backup.is_some() { Phase::Backup } else { Phase::Push };
-    progress(PhaseEvent {
-        phase,
-        done: None,
-        total: None,
-    });
+    phase(if backup.is_some() { Phase::Backup } else { Phase::Push });
     let push = Push {
         ops,
         read_back: !request.no_verify,
@@ -235,72 +229,6 @@ async fn push_to_server(
     Ok(backup)
 }
 
-/// What an exchange moves, put into a summary.
-fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummary {
-    let tables = report::count_moves(&pair.layout, exchange);
-    let sum = |read: fn(&TableMoves) -> u64| tables.iter().map(read).sum();
-    let conflicts = exchange.tables.iter().map(|table| table.conflicts.len() as u64).sum();
-    let held_table = pair
-        .layout
-        .held
-        .first()
-        .map(|table| format!("table {} is not synced any more: {}", table.name, table.reason));
-    let held = exchange.held_rows + pair.layout.held.len() as u64;
-    let outcome = match (held + conflicts, exchange.is_empty()) {
-        (0, true) => Outcome::Unchanged,
-        (0, false) => Outcome::Synced,
-        _ => Outcome::Attention,
-    };
-    CycleSummary {
-        outcome,
-        reason: held_table.or_else(|| exchange.held.first().map(ToString::to_string)),
-        pulled: sum(|moves| moves.pulled),
-        pushed: sum(|moves| moves.pushed),
-        deleted: sum(|moves| moves.deleted),
-        conflicts,
-        held,
-        tables,
-        ..summary
-    }
-}
-
-/// Two rounds of one cycle told as one.
-fn add_round(mut total: CycleSummary, round: CycleSummary) -> CycleSummary {
-    for moves in &round.tables {
-        match total.tables.iter_mut().find(|table| table.table == moves.table) {
-            Some(table) => add(table, moves),
-            None => total.tables.push(moves.clone()),
-        }
-    }
-    let outcome = match (total.outcome, round.outcome) {
-        (before, Outcome::Unchanged) => before,
-        (Outcome::Attention, Outcome::Synced) => Outcome::Attention,
-        (_, now) => now,
-    };
-    CycleSummary {
-        cycle: round.cycle.or(total.cycle),
-        outcome,
-        reason: round.reason.or(total.reason),
-        pulled: total.pulled + round.pulled,
-        pushed: total.pushed + round.pushed,
-        deleted: total.deleted + round.deleted,
-        conflicts: total.conflicts + round.conflicts,
-        held: round.held,
-        backup: round.backup.or(total.backup),
-        duration_ms: total.duration_ms + round.duration_ms,
-        bytes_sent: total.bytes_sent + round.bytes_sent,
-        bytes_received: total.bytes_received + round.bytes_received,
-        round_trips: total.round_trips + round.round_trips,
-        ..total
-    }
-}
-
-fn add(table: &mut TableMoves, moves: &TableMoves) {
-    table.pulled += moves.pulled;
-    table.pushed += moves.pushed;
-    table.deleted += moves.deleted;
-}
-
 /// Names exactly these writes on exactly this base.
 pub(super) fn plan_id(from: &Generation, exchange: &Exchange) -> String {
     let writes = exchange
@@ -317,67 +245,4 @@ pub(super) fn plan_id(from: &Generation, exchange: &Exchange) -> String {
         .get(..12)
         .unwrap_or_default()
         .to_owned()
-}
-
-/// When and why a round began.
-struct Clock {
-    trigger: Trigger,
-    started: Timestamp,
-    since: Instant,
-}
-
-impl Clock {
-    fn start(trigger: Trigger) -> Self {
-        Self {
-            trigger,
-            started: Timestamp::now(),
-            since: Instant::now(),
-        }
-    }
-
-    fn summary(&self) -> CycleSummary {
-        CycleSummary {
-            trigger: self.trigger.as_str().to_owned(),
-            started: Some(self.started),
-            duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
-            ..CycleSummary::default()
-        }
-    }
-}
-
-/// What went over the line: up to some moment, or between two.
-struct Counters {
-    sent: u64,
-    received: u64,
-    round_trips: u64,
-}
-
-impl Counters {
-    fn of(pair: &Pair) -> Self {
-        let traffic = pair.traffic();
-        let count = |read: fn(&Traffic) -> u64| traffic.as_deref().map_or(0, read);
-        Self {
-            sent: count(Traffic::sent),
-            received: count(Traffic::received),
-            round_trips: count(Traffic::round_trips),
-        }
-    }
-
-    fn until_now(&self, pair: &Pair) -> Self {
-        let now = Self::of(pair);
-        Self {
-            sent: now.sent.saturating_sub(self.sent),
-            received: now.received.saturating_sub(self.received),
-            round_trips: now.round_trips.saturating_sub(self.round_trips),
-        }
-    }
-
-    fn put_into(self, summary: CycleSummary) -> CycleSummary {
-        CycleSummary {
-            bytes_sent: self.sent,
-            bytes_received: self.received,
-            round_trips: self.round_trips,
-            ..summary
-        }
-    }
 }

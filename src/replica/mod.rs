@@ -46,6 +46,17 @@ pub struct Generation {
     pub number: i64,
 }
 
+impl Generation {
+    /// The one after it.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self {
+            lineage: self.lineage.clone(),
+            number: self.number + 1,
+        }
+    }
+}
+
 /// What a replica said of itself together with its changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
