@@ -102,3 +102,52 @@ fn a_missing_answer_is_named() {
         .arg(folder.path().join("c.toml"));
     command.assert().failure().stderr(contains("--host"));
 }
+
+/// Runs a command on a terminal of its own and answers what it asks: pairs of a question's end and the answer.
+const ON_A_TERMINAL: &str = r#"
+import os, pty, sys
+answers = [pair.split('=', 1) for pair in sys.argv[1].split('|')]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+seen = ''
+while True:
+    try:
+        data = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    seen += data.decode(errors='replace')
+    if answers and answers[0][0] in seen:
+        seen = ''
+        os.write(terminal, (answers.pop(0)[1] + '\n').encode())
+    sys.stdout.buffer.write(data)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+
+#[test]
+fn a_key_with_a_passphrase_is_offered_to_the_agent() {
+    let world = World::with_products(3);
+    let agent = support::sshd::Agent::start();
+    let key = world.path("home/locked");
+    support::sshd::keygen(&key, "ed25519", "open sesame");
+    world.sshd.authorize(&key.with_extension("pub"));
+    let (init, ..) = init(&world);
+    let user_key = world.sshd.user_key();
+    let arguments = init
+        .get_args()
+        .map(|arg| if arg == user_key { key.as_os_str() } else { arg });
+
+    let mut terminal = Command::new("python3");
+    terminal.args([
+        "-c",
+        ON_A_TERMINAL,
+        "ssh-add? (yes/no)=yes|Enter passphrase=open sesame",
+    ]);
+    terminal.arg(init.get_program()).args(arguments);
+    terminal.args(["--fingerprint", &fingerprint(&world)]);
+    terminal.env("SSH_AUTH_SOCK", agent.socket());
+    let said = contains("has a passphrase").and(contains("Identity added"));
+    terminal.assert().success().stdout(said.and(contains("opens")));
+}

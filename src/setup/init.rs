@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -13,7 +14,10 @@ use crate::config::ssh_config::{SshTarget, resolve};
 use crate::config::{self, Config, Environment, LoadOptions, Places};
 use crate::model::to_hex;
 use crate::ssh::known_hosts::{self, KnownHosts, LookupName, Verdict};
-use crate::ssh::{ConnectOptions, Connection, DatabaseState, Session, SessionError, SessionOptions, scan_host_key};
+use crate::ssh::{
+    ConnectOptions, Connection, DatabaseState, Session, SessionError, SessionOptions, TransportError,
+    TransportErrorKind, scan_host_key,
+};
 
 /// What `init` would otherwise ask for.
 #[derive(Args, Debug)]
@@ -80,7 +84,10 @@ pub(super) fn init(args: &InitArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let target = resolve(&config.remote, environment.home(), &environment.login_user())?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(settle_host_key(args, &target, out))?;
-    runtime.block_on(try_server(&config, &target, out))?;
+    match runtime.block_on(try_server(&config, &target, out)) {
+        Err(error) if load_key(&error, &target, out)? => runtime.block_on(try_server(&config, &target, out))?,
+        tried => tried?,
+    }
     next_steps(args, out)?;
     Ok(())
 }
@@ -235,6 +242,31 @@ async fn try_server(config: &Config, target: &SshTarget, out: &mut dyn Write) ->
     }
     connection.close().await;
     Ok(())
+}
+
+/// Offers to load a key with a passphrase into the agent, which is where the daemon can find it open: `ssh-add` asks for
+/// the passphrase itself, and modsync never sees it. Whether it is worth another try.
+fn load_key(error: &anyhow::Error, target: &SshTarget, out: &mut dyn Write) -> anyhow::Result<bool> {
+    let refused = error.downcast_ref::<TransportError>();
+    let locked = refused.filter(|error| {
+        error.kind == TransportErrorKind::Authentication && error.message.contains("needs a passphrase")
+    });
+    let key = target.identity_files.iter().find(|file| file.exists());
+    let (Some(_), Some(_), Some(key)) = (locked, &target.identity_agent, key) else {
+        return Ok(false);
+    };
+    let question = format!(
+        "{} has a passphrase. Load it into the agent with ssh-add? (yes/no)",
+        key.display()
+    );
+    if ask(&question, out)?.is_none_or(|said| said != "yes") {
+        return Ok(false);
+    }
+    let loaded = Command::new("ssh-add")
+        .arg(key)
+        .status()
+        .context("cannot run ssh-add")?;
+    Ok(loaded.success())
 }
 
 fn next_steps(args: &InitArgs, out: &mut dyn Write) -> io::Result<()> {
