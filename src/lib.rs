@@ -43,6 +43,7 @@ pub mod daemon;
 pub mod demo;
 pub mod merge;
 pub mod model;
+mod random;
 pub mod replica;
 pub mod service;
 pub mod setup;

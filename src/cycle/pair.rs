@@ -10,7 +10,8 @@ use super::{CycleError, first};
 use crate::config::{self, Config};
 use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
-use crate::model::{Schema, Side, Skipped, to_hex};
+use crate::model::{Schema, Side, Skipped};
+use crate::random;
 use crate::replica::sqlite::OpenMode;
 use crate::replica::{self, BaseTable, Head, LocalSql, Replica, SqlError};
 use crate::ssh::{
@@ -369,12 +370,7 @@ fn private_file(path: &Path) -> Result<(), CycleError> {
     }
 }
 
-/// 128 random bits in hexadecimal digits.
+/// A name that no file here has yet.
 pub(super) fn random_name() -> Result<String, CycleError> {
-    use std::io::Read as _;
-    let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|error| CycleError::failed(format!("read random bytes from /dev/urandom: {error}")))?;
-    Ok(to_hex(&bytes))
+    random::name().map_err(|error| CycleError::failed(format!("read random bytes from /dev/urandom: {error}")))
 }

@@ -5,7 +5,6 @@ mod hello;
 mod launch;
 mod lines;
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use self::failure::Stderr;
 use self::lines::Lines;
 use super::{Traffic, Transport, TransportError};
 use crate::config::EngineChoice;
-use crate::model::to_hex;
+use crate::random;
 use crate::replica::{Answer, Script, Sql, SqlError, SqlErrorKind, sqlite, wire};
 
 /// How much may come before the first answer: banners and what the launch script says, in bytes.
@@ -298,11 +297,9 @@ fn text_of(script: &Script, marker: &str) -> String {
     text
 }
 
-/// 128 random bits: data in a database cannot foresee it.
+/// Data in a database cannot foresee it.
 fn token() -> std::io::Result<String> {
-    let mut random = [0; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    Ok(format!("modsync-{}", to_hex(&random)))
+    Ok(format!("modsync-{}", random::name()?))
 }
 
 fn lost(message: String) -> SqlError {
