@@ -50,6 +50,21 @@ pub fn literal(value: &Value) -> String {
     }
 }
 
+/// The field that [`encode_sql`] makes of this value: what an honest engine answers for it.
+#[must_use]
+pub fn encode(value: &Value) -> String {
+    match value {
+        Value::Null => "n".to_owned(),
+        Value::Integer(integer) => format!("i{integer}"),
+        Value::Real(real) => format!("f{:016X}", real.to_bits()),
+        Value::Text(bytes) => match printable(bytes) {
+            Some(text) => format!("t{text}"),
+            None => format!("x{}", upper_hex(bytes)),
+        },
+        Value::Blob(bytes) => format!("b{}", upper_hex(bytes)),
+    }
+}
+
 /// The fields of an answer row: a line without its end.
 ///
 /// # Errors
