@@ -25,7 +25,16 @@ thread_local! {
 #[rstest]
 fn every_entry_point_takes_its_corpus_and_mutations_of_it(
     #[values(
-        "answers", "config", "instant", "journal", "known_hosts", "replica", "requests", "session", "ssh_config", "values"
+        "answers",
+        "config",
+        "instant",
+        "journal",
+        "known_hosts",
+        "replica",
+        "requests",
+        "session",
+        "ssh_config",
+        "values"
     )]
     name: &str,
 ) {

@@ -15,7 +15,9 @@ pub fn run(data: &[u8]) {
     thread_local! {
         static FOLDER: OnceCell<tempfile::TempDir> = const { OnceCell::new() };
     }
-    let Some((call, answer)) = super::choice(data, 6) else { return };
+    let Some((call, answer)) = super::choice(data, 6) else {
+        return;
+    };
     let socket = FOLDER.with(|cell| cell.get_or_init(|| tempfile::tempdir().unwrap()).path().join("s"));
     super::block_on(async {
         let listener = UnixListener::bind(&socket).unwrap();

@@ -32,7 +32,9 @@ pub fn run(data: &[u8]) {
             }
         });
         let put = |body: &str| {
-            file.by_hand.execute_batch("DELETE FROM journal; DELETE FROM cycle").unwrap();
+            file.by_hand
+                .execute_batch("DELETE FROM journal; DELETE FROM cycle")
+                .unwrap();
             file.by_hand
                 .execute("INSERT INTO journal(cycle, body) VALUES(1, ?1)", [body])
                 .unwrap();

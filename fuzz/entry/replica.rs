@@ -24,8 +24,14 @@ const HONEST: &[u8] = b"tUTF-8\n\ntversion\ti7\n\
     tforeign\ttq\ti0\ttp\ttp\tturl\n\n";
 
 pub fn run(data: &[u8]) {
-    let Some((choice, rest)) = super::choice(data, 2) else { return };
-    let all = if choice == 0 { [HONEST, rest].concat() } else { rest.to_vec() };
+    let Some((choice, rest)) = super::choice(data, 2) else {
+        return;
+    };
+    let all = if choice == 0 {
+        [HONEST, rest].concat()
+    } else {
+        rest.to_vec()
+    };
     // Nothing in here waits: the answers are there.
     if let Err(error) = super::block_on(ask_everything(&all)) {
         super::assert_message(&error.message);
@@ -38,7 +44,11 @@ async fn ask_everything(answers: &[u8]) -> Result<(), SqlError> {
     let tables = synced(&schema, rows);
     replica.prepare(tables.clone()).await?;
     let changes = replica.changes().await?;
-    let kept = changes.delta.tables.iter().map(|table| table.changed.len() + table.deleted.len());
+    let kept = changes
+        .delta
+        .tables
+        .iter()
+        .map(|table| table.changed.len() + table.deleted.len());
     assert!(kept.sum::<usize>() <= rows);
     let keys = keys(&changes);
     let base = replica.base_rows(&keys).await?;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use modsync::control::handler::{Handler, Request, Response};
 use modsync::control::server;
-use modsync::control::types::{CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Status, VerifyReport};
+use modsync::control::types::{
+    CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Status, VerifyReport,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::broadcast;

@@ -20,7 +20,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 const MAX_LINE: usize = 4096;
 
 pub fn run(data: &[u8]) {
-    let Some((&piece, data)) = data.split_first() else { return };
+    let Some((&piece, data)) = data.split_first() else {
+        return;
+    };
     let mut streams = data.splitn(2, |&byte| byte == 2);
     let far_end = FarEnd {
         piece: usize::from(piece) + 1,
@@ -51,7 +53,10 @@ pub fn run(data: &[u8]) {
         assert!(rows <= far_end.output.len() && bytes <= far_end.output.len());
         if let Err(error) = answered {
             super::assert_message(&error.message);
-            assert!(session.run(&script, &mut |_| Ok(())).await.is_err(), "it went on after {error}");
+            assert!(
+                session.run(&script, &mut |_| Ok(())).await.is_err(),
+                "it went on after {error}"
+            );
             return;
         }
         if let Err(error) = Replica::open(session, Side::Server, &hello.sidecar, "1").await {

@@ -82,7 +82,11 @@ fn through_sqlite(value: &Value, encoded: &str) {
         let sql = format!("SELECT {} FROM (SELECT ?1 AS v)", wire::encode_sql("v"));
         assert_eq!(String::from_utf8_lossy(&answer(&sql)), encoded);
         if size(value) < 10_000 {
-            let sql = format!("SELECT {} FROM (SELECT {} AS v)", wire::encode_sql("v"), wire::literal(value));
+            let sql = format!(
+                "SELECT {} FROM (SELECT {} AS v)",
+                wire::encode_sql("v"),
+                wire::literal(value)
+            );
             let mut statement = connection.prepare(&sql).unwrap();
             let text: String = statement.query_row([], |row| row.get(0)).unwrap();
             assert_eq!(text, encoded);

@@ -4,6 +4,7 @@
 //! [`Sql`] that carries it: a connection in this process, or an engine at the far end of an SSH channel.
 
 mod answer;
+mod changes;
 mod counts;
 pub mod engine;
 mod local_sql;
@@ -25,11 +26,12 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use answer::Fields;
+use answer::{Fields, nothing};
+use changes::ChangesReader;
 use statements::TableSql;
 use wire::{encode_sql, literal};
 
-use crate::model::{Delta, Key, PartialRow, Row, Schema, Side, Table, TableDelta, Value};
+use crate::model::{Delta, Key, Row, Schema, Side, Table, Value};
 
 /// The form of the base's file; a base of another form is made anew.
 const FORMAT: i64 = 1;
@@ -194,7 +196,7 @@ impl<S: Sql> Replica<S> {
                 script.step(step);
             }
         }
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("prepare the tables")).await
     }
 
     /// Settles which tables are counted, as long as nothing is compared.
@@ -240,8 +242,9 @@ impl<S: Sql> Replica<S> {
         self.sql
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("look", row);
-                look = Some((fields.integer()?, fields.integer()? != 0));
-                Ok(())
+                let seen = (fields.integer()?, fields.integer()? != 0);
+                fields.end()?;
+                answer::once(&mut look, seen, &fields)
             })
             .await?;
         let (data_version, moved) = look.ok_or_else(|| answer::missing("look"))?;
@@ -292,6 +295,7 @@ impl<S: Sql> Replica<S> {
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("read the base", row);
                 let (copy, column, primary) = (fields.text()?, fields.text()?, fields.integer()?);
+                fields.end()?;
                 let name = copy.strip_prefix("t_").unwrap_or(&copy);
                 if tables.last().is_none_or(|table| table.name != name) {
                     tables.push(BaseTable::new(name));
@@ -332,7 +336,8 @@ impl<S: Sql> Replica<S> {
                 script.step(query(sql, &values(chunk)));
             }
         }
-        let mut rows: Vec<Vec<Row>> = self.tables.iter().map(|_| Vec::new()).collect();
+        let widths: Vec<usize> = self.tables.iter().map(|table| table.columns.len()).collect();
+        let mut rows: Vec<Vec<Row>> = vec![Vec::new(); widths.len()];
         if script.steps().is_empty() {
             return Ok(rows);
         }
@@ -341,7 +346,10 @@ impl<S: Sql> Replica<S> {
                 let mut fields = Fields::new("read rows", row);
                 fields.expect("row")?;
                 let table = fields.index(rows.len())?;
-                rows[table].push(fields.values()?);
+                if wanted.get(table).is_none_or(Vec::is_empty) {
+                    return Err(fields.wrong());
+                }
+                rows[table].push(fields.row(widths[table])?);
                 Ok(())
             })
             .await?;
@@ -360,7 +368,7 @@ impl<S: Sql> Replica<S> {
             .collect();
         let mut script = Script::new();
         script.step(format!("BEGIN;{clear}{}COMMIT;", self.set_generation(generation)));
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("begin a base")).await
     }
 
     fn set_generation(&self, generation: &Generation) -> String {
@@ -397,82 +405,4 @@ fn values(keys: &[Key]) -> String {
     }
     let tuple = |key: &Key| format!("({})", key.iter().map(literal).collect::<Vec<_>>().join(","));
     format!("VALUES{}", keys.iter().map(tuple).collect::<Vec<_>>().join(","))
-}
-
-/// Collects the answer to [`Replica::changes`].
-struct ChangesReader<'a> {
-    tables: &'a [Table],
-    head: Option<Head>,
-    delta: Delta,
-}
-
-impl<'a> ChangesReader<'a> {
-    fn new(tables: &'a [Table]) -> Self {
-        let delta = Delta {
-            tables: tables.iter().map(|_| TableDelta::default()).collect(),
-        };
-        Self {
-            tables,
-            head: None,
-            delta,
-        }
-    }
-
-    fn take(&mut self, row: Vec<Field>) -> Result<(), SqlError> {
-        let mut fields = Fields::new("read the changes", row);
-        match fields.text()?.as_str() {
-            "head" => {
-                let (schema_version, data_version) = (fields.integer()?, fields.integer()?);
-                let (lineage, number, file) = (fields.value()?, fields.value()?, fields.value()?);
-                let moved = fields.integer()? != 0;
-                let generation = lineage.as_str().zip(number.as_integer());
-                let generation = generation.map(|(name, number)| Generation {
-                    lineage: name.to_owned(),
-                    number,
-                });
-                let file = file.as_str().map(str::to_owned);
-                self.head = Some(Head {
-                    schema_version,
-                    data_version,
-                    generation,
-                    file,
-                    moved,
-                });
-            }
-            "changed" => {
-                let index = fields.index(self.tables.len())?;
-                let cells = fields.cells(self.tables[index].columns.len())?;
-                let key = self.tables[index]
-                    .key
-                    .iter()
-                    .map(|&column| cells[column].clone())
-                    .collect::<Option<Key>>();
-                let key = key.ok_or_else(|| answer::missing("read the changes: a key"))?;
-                self.delta.tables[index].changed.push(PartialRow { key, cells });
-            }
-            "deleted" => {
-                let index = fields.index(self.tables.len())?;
-                self.delta.tables[index].deleted.push(fields.values()?);
-            }
-            "table" => {
-                let index = fields.index(self.tables.len())?;
-                let (next_id, rows) = (fields.integer()?, fields.integer()?);
-                let table = &mut self.delta.tables[index];
-                table.next_id = self.tables[index].rowid.map(|_| next_id);
-                table.rows = rows.unsigned_abs();
-                table.unkeyed = fields.integer()?.unsigned_abs();
-                table.doubled = fields.integer()?.unsigned_abs();
-            }
-            _ => return Err(answer::missing("read the changes: a known row")),
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Changes, SqlError> {
-        let head = self.head.ok_or_else(|| answer::missing("read the changes: the head"))?;
-        Ok(Changes {
-            head,
-            delta: self.delta,
-        })
-    }
 }

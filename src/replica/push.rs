@@ -1,6 +1,6 @@
 //! Guarded writes, and the base's move that follows them.
 
-use super::answer::{Fields, missing};
+use super::answer::{Fields, missing, nothing};
 use super::statements::TableSql;
 use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, Sql, SqlError, SqlErrorKind, counts, names, values};
 use crate::control::types::SideCounts;
@@ -64,14 +64,20 @@ impl<S: Sql> Replica<S> {
                     ("refused", _) => {
                         let table = fields.index(ops.len())?;
                         let seq = fields.index(ops[table])?;
-                        match fields.index(2)? {
-                            0 => refused[table].push(seq),
-                            _ => barred[table].push(seq),
+                        let which = match fields.index(2)? {
+                            0 => &mut refused[table],
+                            _ => &mut barred[table],
+                        };
+                        fields.end()?;
+                        // They are answered in the order of their numbers.
+                        if which.last().is_some_and(|last| *last >= seq) {
+                            return Err(fields.wrong());
                         }
+                        which.push(seq);
                         Ok(())
                     }
-                    (_, Some(counts)) => counts::take(counts, &tag, fields),
-                    _ => Err(missing("write: a known row")),
+                    (_, Some(counts)) => counts::take(counts, &self.tables, &tag, fields),
+                    _ => Err(fields.wrong()),
                 }
             })
             .await
@@ -197,7 +203,7 @@ impl<S: Sql> Replica<S> {
         }
         let mut script = Script::new();
         script.step("COMMIT;");
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("unlock")).await
     }
 
     /// What begins and ends a step's transaction: under the lock it is a part of a larger one.
@@ -250,7 +256,7 @@ impl<S: Sql> Replica<S> {
             moves += &table.advance_by_patch();
         }
         script.step(moves + &self.set_generation(to) + "COMMIT;");
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("settle")).await
     }
 }
 

@@ -1,10 +1,10 @@
 //! Reads a database's schema through SQL, so that both sides are read by the same text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::Fields;
 use super::sql::{Field, Script, SqlError, SqlErrorKind};
-use super::wire::encode_sql;
+use super::wire::{self, encode_sql};
 use crate::model::{Affinity, Collation, Column, ForeignKey, Schema, Skipped, Table, Trigger, Value};
 
 /// Suffixes of the shadow tables that SQLite's own virtual tables keep (FTS3 to 5, R-Tree, Geopoly).
@@ -12,6 +12,12 @@ const SHADOWS: [&str; 13] = [
     "data", "idx", "content", "docsize", "config", "segments", "segdir", "stat", "node", "parent", "rowid", "vocab",
     "instance",
 ];
+
+/// How much of a schema is taken, in bytes of memory. A table costs some hundred, and the largest schema that anybody
+/// syncs has some thousand of them; every table's name can come up in every `status`.
+const MAX_SCHEMA: usize = 16 * 1024 * 1024;
+/// Longest name of a table, a column, an index or a trigger, in bytes. SQLite has no limit, but names stand in messages.
+const MAX_NAME: usize = 1024;
 
 /// The steps that read the schema.
 #[must_use]
@@ -85,7 +91,11 @@ pub fn check_encoding(mut fields: Fields) -> Result<(), SqlError> {
 #[derive(Debug, Default)]
 pub struct Reader {
     version: i64,
+    /// How much was taken, in bytes of memory.
+    size: usize,
     objects: Vec<[String; 4]>,
+    /// Their names in lower case, those of triggers apart.
+    names: BTreeSet<(bool, String)>,
     columns: BTreeMap<String, Vec<RawColumn>>,
     indexes: BTreeMap<String, BTreeMap<String, RawIndex>>,
     foreign: BTreeMap<String, BTreeMap<i64, RawForeign>>,
@@ -121,6 +131,16 @@ impl Reader {
     /// # Errors
     /// When the row is none of [`script`]'s.
     pub fn take(&mut self, row: Vec<Field>) -> Result<(), SqlError> {
+        self.size = self.size.saturating_add(wire::memory_of(&row));
+        if self.size > MAX_SCHEMA {
+            return Err(too_much(&format!(
+                "it has more than {} MiB of tables, columns and indexes",
+                MAX_SCHEMA / (1024 * 1024)
+            )));
+        }
+        if has_long_name(&row) {
+            return Err(too_much(&format!("a name in it has more than {MAX_NAME} bytes")));
+        }
         self.sort_in(row).ok_or_else(|| SqlError {
             kind: SqlErrorKind::Protocol,
             message: "read the schema: the engine answered a row that was not asked for".into(),
@@ -136,14 +156,27 @@ impl Reader {
         let tag = text(next()?)?;
         match tag.as_str() {
             "version" => self.version = next()?.as_integer()?,
-            "object" => self
-                .objects
-                .push([text(next()?)?, text(next()?)?, text(next()?)?, text(next()?)?]),
+            "object" => {
+                let object = [text(next()?)?, text(next()?)?, text(next()?)?, text(next()?)?];
+                // A trigger may have a table's name.
+                let name = (object[1] == "trigger", object[0].to_ascii_lowercase());
+                if !self.names.insert(name) {
+                    return None;
+                }
+                self.objects.push(object);
+            }
             "column" => {
                 let (table, name, declared) = (text(next()?)?, text(next()?)?, text(next()?)?);
                 let (not_null, primary, hidden) = (next()?.as_integer()?, next()?.as_integer()?, next()?.as_integer()?);
                 let affinity = affinity(&declared);
-                self.columns.entry(table).or_default().push(RawColumn {
+                let columns = self.columns.entry(table).or_default();
+                if columns
+                    .iter()
+                    .any(|known| known.column.name.eq_ignore_ascii_case(&name))
+                {
+                    return None;
+                }
+                columns.push(RawColumn {
                     column: Column {
                         name,
                         declared,
@@ -336,6 +369,22 @@ fn natural_key(columns: &[Column], unique: &[Vec<usize>], primary: Vec<usize>, r
         .iter()
         .find(|set| !set.iter().any(|&index| Some(index) == rowid) && set.iter().all(|&index| columns[index].not_null));
     natural.cloned().or(rowid.map(|rowid| vec![rowid])).unwrap_or_default()
+}
+
+fn too_much(what: &str) -> SqlError {
+    SqlError {
+        kind: SqlErrorKind::Unsuitable,
+        message: format!("read the schema: {what}; nothing of that size can be synced"),
+    }
+}
+
+/// Whether any text but the statement of an object, which is its last field, is longer than a name may be.
+fn has_long_name(row: &[Field]) -> bool {
+    let is_object = row.first() == Some(&Field::Value(Value::text("object")));
+    let names = if is_object { row.get(..4).unwrap_or(row) } else { row };
+    names
+        .iter()
+        .any(|field| matches!(field, Field::Value(Value::Text(name)) if name.len() > MAX_NAME))
 }
 
 fn known_collation(name: &str) -> Option<Collation> {

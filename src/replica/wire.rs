@@ -76,6 +76,16 @@ pub fn decode_row(line: &[u8]) -> Result<Vec<Field>, WireError> {
         .collect()
 }
 
+/// How much memory a row takes, in bytes: about what it costs to keep it.
+#[must_use]
+pub fn memory_of(row: &[Field]) -> usize {
+    let cells = row.iter().map(|field| match field {
+        Field::Value(Value::Text(bytes) | Value::Blob(bytes)) => bytes.len(),
+        _ => 0,
+    });
+    size_of::<Vec<Field>>() + size_of_val(row) + cells.sum::<usize>()
+}
+
 fn decode_field(field: &[u8]) -> Option<Field> {
     let (kind, body) = field.split_first()?;
     let value = match kind {

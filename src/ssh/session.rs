@@ -23,6 +23,13 @@ use crate::replica::{Answer, Script, Sql, SqlError, SqlErrorKind, sqlite, wire};
 /// How much may come before the first answer: banners and what the launch script says, in bytes.
 const MAX_HELLO: usize = 64 * 1024;
 
+/// Longest row, in bytes as it travels. A blob travels as twice its length in hexadecimal digits: 128 MB of blobs in one
+/// row is more than anybody keeps in a row that is to be synced, and a row is in memory as a whole.
+const MAX_LINE: usize = 256 * 1024 * 1024;
+/// Memory that one answer may take, in bytes. The largest honest answer is a first comparison, which tells all rows: a
+/// database of 250 MB takes some 300 MB.
+const MAX_ANSWER: usize = 1024 * 1024 * 1024;
+
 /// What a session opens, and its limits.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
@@ -36,12 +43,15 @@ pub struct SessionOptions {
     pub busy_timeout: Duration,
     /// How long the line may be silent while an answer is awaited and nothing can be sent.
     pub silence: Duration,
-    /// Longest row of an answer, in bytes.
+    /// Longest row of an answer, in bytes as they travel.
     pub max_line: usize,
+    /// How much memory the rows of one answer may take, in bytes. Whoever asks keeps them, so this is what keeps a
+    /// server that answers without end from taking all there is.
+    pub max_answer: usize,
 }
 
 impl SessionOptions {
-    /// Options with the usual limits: 5 s for locks, 30 s of silence, 256 MiB a row.
+    /// Options with the usual limits: 5 s for locks, 30 s of silence, 256 MiB a row, 1 GiB an answer.
     #[must_use]
     pub fn new(database: impl Into<String>, engine: EngineChoice, sidecar: impl Into<String>) -> Self {
         Self {
@@ -50,7 +60,8 @@ impl SessionOptions {
             sidecar: sidecar.into(),
             busy_timeout: Duration::from_secs(5),
             silence: Duration::from_secs(30),
-            max_line: 256 * 1024 * 1024,
+            max_line: MAX_LINE,
+            max_answer: MAX_ANSWER,
         }
     }
 }
@@ -92,6 +103,7 @@ pub struct Session {
     token: String,
     requests: u64,
     silence: Duration,
+    max_answer: usize,
     /// For messages: the engine and the database.
     engine: String,
     database: String,
@@ -116,6 +128,7 @@ impl Session {
             token,
             requests: 0,
             silence: options.silence,
+            max_answer: options.max_answer,
             engine: "the launch script".to_owned(),
             database: options.database.clone(),
             broken: false,
@@ -230,9 +243,15 @@ impl Session {
 
 impl Sql for Session {
     async fn run(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
+        let (limit, mut taken) = (self.max_answer, 0_usize);
         let taken = self
             .request(script, &mut |line| {
                 let row = wire::decode_row(line).map_err(|error| protocol(&error.to_string()))?;
+                taken = taken.saturating_add(wire::memory_of(&row));
+                if taken > limit {
+                    let limit = limit / (1024 * 1024);
+                    return Err(protocol(&format!("it takes more than {limit} MiB of memory")));
+                }
                 answer(row)
             })
             .await;

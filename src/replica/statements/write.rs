@@ -264,7 +264,7 @@ impl TableSql<'_> {
     #[must_use]
     pub fn refused(&self) -> String {
         format!(
-            "SELECT 'trefused','i{}','i'||seq,'i'||barred FROM {} WHERE NOT ok;",
+            "SELECT 'trefused','i{}','i'||seq,'i'||barred FROM {} WHERE NOT ok ORDER BY seq;",
             self.index,
             self.temp("p")
         )
