@@ -80,7 +80,7 @@ fn note_panics() {
     });
 }
 
-fn feed(run: fn(&[u8]), input: &[u8], what: &str) {
+fn feed(run: entry::Entry, input: &[u8], what: &str) {
     let ended = catch_unwind(AssertUnwindSafe(|| run(input)));
     let panics = PANICS.take();
     assert!(

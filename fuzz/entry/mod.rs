@@ -20,8 +20,11 @@ use std::cell::OnceCell;
 use std::future::Future;
 use std::time::Duration;
 
+/// Takes whatever comes.
+pub type Entry = fn(&[u8]);
+
 /// All of them, by the names of their targets.
-pub const ENTRIES: [(&str, fn(&[u8])); 10] = [
+pub const ENTRIES: [(&str, Entry); 10] = [
     ("answers", answers::run),
     ("config", config::run),
     ("instant", instant::run),
