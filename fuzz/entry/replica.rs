@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use futures_util::future::BoxFuture;
 use modsync::model::{Key, Row, RowOp, Schema, Side, Table};
 use modsync::replica::{
     Advance, Answer, Changes, Generation, Push, Replica, Script, Sql, SqlError, SqlErrorKind, wire,
@@ -40,7 +41,7 @@ pub fn run(data: &[u8]) {
 
 async fn ask_everything(answers: &[u8]) -> Result<(), SqlError> {
     let rows = answers.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let (mut replica, schema) = Replica::open(Answers::new(answers), Side::Server, "/base.db", "1").await?;
+    let (mut replica, schema) = Replica::open(Box::new(Answers::new(answers)), Side::Server, "/base.db", "1").await?;
     let tables = synced(&schema, rows);
     replica.prepare(tables.clone()).await?;
     let changes = replica.changes().await?;
@@ -93,12 +94,7 @@ fn check_rows(tables: &[Table], rows: &[Vec<Row>]) {
 }
 
 /// Sends what was answered back as writes.
-async fn push(
-    replica: &mut Replica<Answers>,
-    tables: &[Table],
-    changes: Changes,
-    base: &[Vec<Row>],
-) -> Result<(), SqlError> {
+async fn push(replica: &mut Replica, tables: &[Table], changes: Changes, base: &[Vec<Row>]) -> Result<(), SqlError> {
     let mut ops: Vec<Vec<RowOp>> = Vec::new();
     for ((table, delta), base) in tables.iter().zip(changes.delta.tables).zip(base) {
         let rows = delta.changed.into_iter().filter_map(|row| {
@@ -156,7 +152,17 @@ impl Answers {
 }
 
 impl Sql for Answers {
-    async fn run(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
+    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+        Box::pin(async move { self.play(script, answer) })
+    }
+
+    fn is_open(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
+impl Answers {
+    fn play(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
         let broken = |message: &str| SqlError {
             kind: SqlErrorKind::Protocol,
             message: message.to_owned(),

@@ -59,7 +59,7 @@ pub fn run(data: &[u8]) {
             );
             return;
         }
-        if let Err(error) = Replica::open(session, Side::Server, &hello.sidecar, "1").await {
+        if let Err(error) = Replica::open(Box::new(session), Side::Server, &hello.sidecar, "1").await {
             super::assert_message(&error.message);
         }
     });

@@ -3,6 +3,7 @@
 mod account;
 mod backup;
 mod compare;
+mod dependents;
 mod error;
 mod exchange;
 mod first;
@@ -11,6 +12,7 @@ mod layout;
 mod limits;
 mod look;
 mod pair;
+mod reach;
 mod recover;
 mod report;
 mod run;
@@ -21,6 +23,7 @@ use std::future::Future;
 pub use error::CycleError;
 pub use history::History;
 pub use pair::Pair;
+pub use reach::{OverSsh, Reach};
 
 use crate::control::types::{
     CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,

@@ -3,7 +3,7 @@
 use super::answer::Fields;
 use super::names::{ident, live};
 use super::wire::{encode_sql, literal};
-use super::{Replica, Script, Sql, SqlError};
+use super::{Replica, Script, SqlError};
 use crate::control::types::{RecentAssessment, SideCounts};
 use crate::model::{Table, Value};
 
@@ -14,7 +14,7 @@ const MAX_RETAILERS: usize = 10_000;
 /// How much of a text is told, in characters: these are for people, and go out with every `status`.
 const SHOWN: usize = 300;
 
-impl<S: Sql> Replica<S> {
+impl Replica {
     /// Counts: one round trip.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod lines;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
@@ -242,23 +243,29 @@ impl Session {
 }
 
 impl Sql for Session {
-    async fn run(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
-        let (limit, mut taken) = (self.max_answer, 0_usize);
-        let taken = self
-            .request(script, &mut |line| {
-                let row = wire::decode_row(line).map_err(|error| protocol(&error.to_string()))?;
-                taken = taken.saturating_add(wire::memory_of(&row));
-                if taken > limit {
-                    let limit = limit / (1024 * 1024);
-                    return Err(protocol(&format!("it takes more than {limit} MiB of memory")));
-                }
-                answer(row)
-            })
-            .await;
-        match taken {
-            Ok(()) => Ok(()),
-            Err(stop) => Err(self.error(stop).await),
-        }
+    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+        Box::pin(async move {
+            let (limit, mut kept) = (self.max_answer, 0_usize);
+            let taken = self
+                .request(script, &mut |line| {
+                    let row = wire::decode_row(line).map_err(|error| protocol(&error.to_string()))?;
+                    kept = kept.saturating_add(wire::memory_of(&row));
+                    if kept > limit {
+                        let limit = limit / (1024 * 1024);
+                        return Err(protocol(&format!("it takes more than {limit} MiB of memory")));
+                    }
+                    answer(row)
+                })
+                .await;
+            match taken {
+                Ok(()) => Ok(()),
+                Err(stop) => Err(self.error(stop).await),
+            }
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        !self.broken
     }
 }
 
