@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use super::{CycleError, Pair, Trigger};
 use crate::config;
 use crate::control::types::SyncRequest;
-use crate::ssh::{Connection, Transport as _};
+use crate::ssh::Link;
 
 /// Stands between the database's name and the time in a backup's name.
 const INFIX: &str = ".backup_";
@@ -87,13 +87,13 @@ impl Pair {
     /// permissions, old ones go. Answers with its name.
     pub(super) async fn backup_taken(&mut self, backup: String) -> Result<String, CycleError> {
         let (_, server) = self.both()?;
-        let (connection, database) = (Arc::clone(&server.connection), server.hello.database.clone());
+        let (link, database) = (Arc::clone(&server.link), server.hello.database.clone());
         let name = file_name(&backup).to_owned();
         let taken = time(&database, &backup).unwrap_or_else(Timestamp::now);
         self.history.keep_fact(LAST, taken.to_string()).await?;
         let keep = self.config.backup.clone();
         tokio::spawn(async move {
-            if let Err(error) = tidy(&connection, &database, &backup, &keep).await {
+            if let Err(error) = tidy(&*link, &database, &backup, &keep).await {
                 tracing::warn!(%error, backup, "the backup is there, but its owner or the old backups could not be set right");
             }
         });
@@ -108,10 +108,10 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-async fn tidy(connection: &Connection, database: &str, backup: &str, keep: &config::Backup) -> Result<(), CycleError> {
+async fn tidy(link: &dyn Link, database: &str, backup: &str, keep: &config::Backup) -> Result<(), CycleError> {
     let (db, new) = (quoted(database)?, quoted(backup)?);
     let listing = command(
-        connection,
+        link,
         &format!("chmod --reference={db} -- {new}; chown --reference={db} -- {new}; for f in {db}{INFIX}*; do printf '%s\\n' \"$f\"; done"),
     )
     .await?;
@@ -124,18 +124,16 @@ async fn tidy(connection: &Connection, database: &str, backup: &str, keep: &conf
         .iter()
         .map(|time| quoted(&path(database, *time)))
         .collect::<Result<Vec<_>, _>>()?;
-    command(connection, &format!("rm -f -- {}", names.join(" ")))
-        .await
-        .map(drop)
+    command(link, &format!("rm -f -- {}", names.join(" "))).await.map(drop)
 }
 
 /// Runs a POSIX shell command on the server and reads what it prints, at most 1 MiB.
-pub(super) async fn command(connection: &Connection, script: &str) -> Result<String, CycleError> {
-    let process = connection.exec(&format!("sh -c {}", quoted(script)?)).await?;
+pub(super) async fn command(link: &dyn Link, script: &str) -> Result<String, CycleError> {
+    let process = link.exec(&format!("sh -c {}", quoted(script)?)).await?;
     let mut output = String::new();
     let read = process.stdout.take(1 << 20).read_to_string(&mut output).await;
     read.map_err(|error| CycleError::failed(format!("run a command on the server: {error}")))?;
-    connection.traffic().add_round_trip();
+    link.traffic().add_round_trip();
     Ok(output)
 }
 

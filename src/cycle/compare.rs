@@ -11,7 +11,7 @@ use crate::control::types::{
     CheckReport, DiffReport, ErrorCode, Move, SyncRequest, TableCheck, TableVerify, VerifyReport,
 };
 use crate::model::{Key, Row, RowOp, Side, Table};
-use crate::replica::{Replica, Sql, TableDigest};
+use crate::replica::{Replica, TableDigest};
 
 /// How many differing rows `verify` lists.
 const LISTED: usize = 100;
@@ -192,11 +192,7 @@ impl Pair {
     }
 }
 
-async fn rows_of<S: Sql>(
-    replica: &mut Replica<S>,
-    index: usize,
-    keys: &[Key],
-) -> Result<Vec<Row>, crate::replica::SqlError> {
+async fn rows_of(replica: &mut Replica, index: usize, keys: &[Key]) -> Result<Vec<Row>, crate::replica::SqlError> {
     let mut wanted = vec![Vec::new(); replica.tables().len()];
     if let Some(slot) = wanted.get_mut(index) {
         *slot = keys.to_vec();

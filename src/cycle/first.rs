@@ -14,7 +14,7 @@ use crate::replica::sqlite::{self, OpenMode};
 use crate::replica::wire::literal;
 use crate::replica::{Field, LocalSql, Script, Sql, SqlError};
 use crate::ssh::sftp::{Sftp, SftpError, SftpErrorKind};
-use crate::ssh::{Connection, Hello, Session, SessionOptions};
+use crate::ssh::{Hello, Link, SessionOptions};
 
 /// What SQLite keeps beside a database.
 const JOURNALS: [&str; 2] = ["-wal", "-journal"];
@@ -30,8 +30,8 @@ fn orphan(path: &str) -> CycleError {
 /// Brings the server's database to the laptop, which has none.
 pub(super) async fn fetch(
     config: &Config,
-    connection: &Connection,
-    mut session: Session,
+    link: &dyn Link,
+    mut session: Box<dyn Sql>,
     hello: &Hello,
     progress: &Progress<'_>,
 ) -> Result<(), CycleError> {
@@ -42,11 +42,11 @@ pub(super) async fn fetch(
     }
     tracing::info!(to = %target.display(), from = hello.database, "the laptop has no database: fetching the server's");
     let remote_copy = format!("{}.copy-{}", hello.sidecar, random_name()?);
-    copy_into(&mut session, &remote_copy)
+    copy_into(&mut *session, &remote_copy)
         .await
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
     drop(session);
-    let sftp = connection.sftp().await?;
+    let sftp = link.sftp().await?;
     let fetched = download(&sftp, &remote_copy, target, progress).await;
     if let Err(error) = sftp.remove(&remote_copy).await {
         tracing::warn!(%error, remote_copy, "the copy on the server could not be removed");
@@ -61,7 +61,7 @@ pub(super) async fn fetch(
 /// Brings the laptop's database to the server, which has none.
 pub(super) async fn send(
     config: &Config,
-    connection: &Connection,
+    link: &dyn Link,
     hello: &Hello,
     progress: &Progress<'_>,
 ) -> Result<(), CycleError> {
@@ -73,7 +73,7 @@ pub(super) async fn send(
         .map_err(|error| CycleError::of_sql(Side::Local, error))?;
     let copied = copy_into(&mut local, &copy.to_string_lossy()).await;
     let sent = match copied {
-        Ok(()) => upload(config, connection, hello, &copy, progress).await,
+        Ok(()) => upload(config, link, hello, &copy, progress).await,
         Err(error) => Err(CycleError::of_sql(Side::Local, error)),
     };
     // Our own file in our own folder; a leftover is only in the way of the disk.
@@ -81,7 +81,7 @@ pub(super) async fn send(
     sent
 }
 
-async fn copy_into<S: Sql>(sql: &mut S, path: &str) -> Result<(), SqlError> {
+async fn copy_into(sql: &mut dyn Sql, path: &str) -> Result<(), SqlError> {
     let mut script = Script::new();
     script.step(format!("VACUUM main INTO {};", literal(&Value::text(path))));
     sql.run(&script, &mut |_| Ok(())).await
@@ -159,7 +159,7 @@ fn place(beside: &Path, target: &Path) -> Result<(), CycleError> {
 
 async fn upload(
     config: &Config,
-    connection: &Connection,
+    link: &dyn Link,
     hello: &Hello,
     copy: &Path,
     progress: &Progress<'_>,
@@ -169,7 +169,7 @@ async fn upload(
     let beside = format!("{folder}/.{name}.modsync-{}", random_name()?);
     let total = tokio::fs::metadata(copy).await.map_err(failed)?.len();
     let file = tokio::fs::File::open(copy).await.map_err(failed)?;
-    let sftp = connection.sftp().await?;
+    let sftp = link.sftp().await?;
     for suffix in JOURNALS {
         let leftover = format!("{}{suffix}", hello.database);
         if sftp.stat(&leftover).await.is_ok() {
@@ -185,7 +185,7 @@ async fn upload(
     };
     let uploaded = sftp.upload(file, &beside, 0o600, tell).await.map_err(of_sftp);
     let placed = match uploaded {
-        Ok(_) => put_in_place(config, connection, &sftp, hello, &beside).await,
+        Ok(_) => put_in_place(config, link, &sftp, hello, &beside).await,
         Err(error) => Err(error),
     };
     if placed.is_err() && sftp.stat(&beside).await.is_ok() {
@@ -197,13 +197,13 @@ async fn upload(
 
 async fn put_in_place(
     config: &Config,
-    connection: &Connection,
+    link: &dyn Link,
     sftp: &Sftp,
     hello: &Hello,
     beside: &str,
 ) -> Result<(), CycleError> {
     let options = SessionOptions::new(beside, config.remote.engine, format!("check-{}.db", random_name()?));
-    let (mut session, checking) = Session::open(connection, &options).await?;
+    let (mut session, checking) = link.open_session(&options).await?;
     let mut script = Script::new();
     script.step("SELECT 't'||quick_check FROM pragma_quick_check LIMIT 1;");
     let mut verdict = Vec::new();

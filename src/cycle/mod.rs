@@ -11,6 +11,7 @@ mod layout;
 mod limits;
 mod look;
 mod pair;
+mod reach;
 mod recover;
 mod report;
 mod run;
@@ -21,6 +22,7 @@ use std::future::Future;
 pub use error::CycleError;
 pub use history::History;
 pub use pair::Pair;
+pub use reach::{OverSsh, Reach};
 
 use crate::control::types::{
     CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,

@@ -6,17 +6,15 @@ use std::time::Duration;
 
 use super::history::History;
 use super::layout::Layout;
+use super::reach::{OverSsh, Reach};
 use super::{CycleError, first};
 use crate::config::{self, Config};
 use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side, Skipped};
 use crate::random;
-use crate::replica::sqlite::OpenMode;
-use crate::replica::{self, BaseTable, Head, LocalSql, Replica, SqlError};
-use crate::ssh::{
-    ConnectOptions, Connection, DatabaseState, Hello, Session, SessionError, SessionOptions, Traffic, Transport as _,
-};
+use crate::replica::{self, BaseTable, Head, Replica, Sql, SqlError};
+use crate::ssh::{DatabaseState, Hello, Link, SessionError, SessionOptions, Traffic};
 
 /// How long a statement waits for another program's lock.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
@@ -27,10 +25,11 @@ const BASE: &str = "base.db";
 /// The laptop's database, the server's, and what was done between them.
 pub struct Pair {
     pub(super) config: Config,
+    reach: Box<dyn Reach>,
     pub(super) history: History,
     /// Names this laptop's sidecar on the server.
     client: String,
-    pub(super) local: Option<Replica<LocalSql>>,
+    pub(super) local: Option<Replica>,
     pub(super) server: Option<Server>,
     pub(super) layout: Layout,
     /// What the server held when the last cycle had pushed.
@@ -39,8 +38,8 @@ pub struct Pair {
 
 /// An open session with the server's database.
 pub(super) struct Server {
-    pub connection: Arc<Connection>,
-    pub replica: Replica<Session>,
+    pub link: Arc<dyn Link>,
+    pub replica: Replica,
     pub hello: Hello,
 }
 
@@ -50,6 +49,14 @@ impl Pair {
     /// # Errors
     /// When the state folder cannot be made or its files cannot be opened.
     pub async fn open(config: Config) -> Result<Self, CycleError> {
+        Self::reached_by(config, Box::new(OverSsh)).await
+    }
+
+    /// As [`Pair::open`], with another way to the two databases.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn reached_by(config: Config, reach: Box<dyn Reach>) -> Result<Self, CycleError> {
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
@@ -66,6 +73,7 @@ impl Pair {
         };
         Ok(Self {
             config,
+            reach,
             history,
             client,
             local: None,
@@ -90,12 +98,12 @@ impl Pair {
 
     /// The counters of the open connection.
     pub(super) fn traffic(&self) -> Option<Arc<Traffic>> {
-        self.server.as_ref().map(|server| server.connection.traffic())
+        self.server.as_ref().map(|server| server.link.traffic())
     }
 
     /// Opens whatever of the two sides is not open.
     pub(super) async fn connect(&mut self, progress: &super::Progress<'_>) -> Result<(), CycleError> {
-        if self.server.as_ref().is_some_and(|server| server.connection.is_closed()) {
+        if self.server.as_ref().is_some_and(|server| server.link.is_closed()) {
             self.server = None;
         }
         if self.local.is_some() && self.server.is_some() {
@@ -110,9 +118,9 @@ impl Pair {
         if local_missing {
             self.must_be_first("laptop's", &self.config.local.database.to_string_lossy())?;
         }
-        let (connection, session, hello) = self.open_session(local_missing, progress).await?;
+        let (link, session, hello) = self.open_session(local_missing, progress).await?;
         if local_missing && !self.config.local.database.exists() {
-            first::fetch(&self.config, &connection, session, &hello, progress).await?;
+            first::fetch(&self.config, &*link, session, &hello, progress).await?;
             return Box::pin(self.connect(progress)).await;
         }
         let identity = hello.file.map(|file| file.inode.to_string()).unwrap_or_default();
@@ -120,7 +128,7 @@ impl Pair {
         let (server, server_schema) = opened.map_err(|error| CycleError::of_sql(Side::Server, error))?;
         let local_schema = self.open_local().await?;
         self.server = Some(Server {
-            connection,
+            link,
             replica: server,
             hello,
         });
@@ -131,8 +139,8 @@ impl Pair {
         &mut self,
         local_missing: bool,
         progress: &super::Progress<'_>,
-    ) -> Result<(Arc<Connection>, Session, Hello), CycleError> {
-        let connection = Arc::new(dial(&self.config).await?);
+    ) -> Result<(Arc<dyn Link>, Box<dyn Sql>, Hello), CycleError> {
+        let link = self.reach.dial(&self.config).await?;
         let options = SessionOptions {
             busy_timeout: BUSY,
             ..SessionOptions::new(
@@ -141,8 +149,8 @@ impl Pair {
                 format!("{}.db", self.client),
             )
         };
-        let error = match Session::open(&*connection, &options).await {
-            Ok((session, hello)) => return Ok((connection, session, hello)),
+        let error = match link.open_session(&options).await {
+            Ok((session, hello)) => return Ok((link, session, hello)),
             Err(error) => error,
         };
         let (hello, message) = match error {
@@ -159,9 +167,9 @@ impl Pair {
             ));
         }
         self.must_be_first("server's", &hello.database)?;
-        first::send(&self.config, &connection, &hello, progress).await?;
-        let (session, hello) = Session::open(&*connection, &options).await?;
-        Ok((connection, session, hello))
+        first::send(&self.config, &*link, &hello, progress).await?;
+        let (session, hello) = link.open_session(&options).await?;
+        Ok((link, session, hello))
     }
 
     /// A database that is missing is made from the other one, but only where the two never met: one that was there and
@@ -193,7 +201,7 @@ impl Pair {
             return local.schema().await.map_err(fail);
         }
         let path = &self.config.local.database;
-        let sql = LocalSql::open(path, OpenMode::ReadWrite, BUSY).await.map_err(fail)?;
+        let sql = self.reach.open_local(path).await.map_err(fail)?;
         let sidecar = self.base_file();
         private_file(&sidecar)?;
         let (local, schema) = Replica::open(sql, Side::Local, &sidecar.to_string_lossy(), &inode(path))
@@ -205,7 +213,7 @@ impl Pair {
 
     /// The laptop's replica, opened without the server if need be: then with all its tables, until the server's schema
     /// says which of them are synced.
-    pub(super) async fn local_alone(&mut self) -> Result<&mut Replica<LocalSql>, CycleError> {
+    pub(super) async fn local_alone(&mut self) -> Result<&mut Replica, CycleError> {
         if self.local.is_none() {
             let schema = self.open_local().await?;
             self.layout = self.layout_of(&schema, &schema);
@@ -292,7 +300,7 @@ impl Pair {
     }
 
     /// Both replicas, when both are open.
-    pub(super) fn both(&mut self) -> Result<(&mut Replica<LocalSql>, &mut Server), CycleError> {
+    pub(super) fn both(&mut self) -> Result<(&mut Replica, &mut Server), CycleError> {
         match (&mut self.local, &mut self.server) {
             (Some(local), Some(server)) => Ok((local, server)),
             _ => Err(closed_meanwhile()),
@@ -330,14 +338,6 @@ impl Pair {
 
 fn closed_meanwhile() -> CycleError {
     CycleError::failed("use the databases: the connection was closed meanwhile")
-}
-
-async fn dial(config: &Config) -> Result<Connection, CycleError> {
-    let environment = config::Environment::of_process();
-    let user = environment.get("USER").unwrap_or("root").to_owned();
-    let target = config::ssh_config::resolve(&config.remote, environment.home(), &user)
-        .map_err(|error| CycleError::attention(error.to_string(), "run `modsyncd check-config`"))?;
-    Ok(Connection::open(&target, &ConnectOptions::default()).await?)
 }
 
 /// The inode tells a file that was replaced from one that was changed. The device's number may change with a reboot.

@@ -3,14 +3,14 @@
 use super::answer::Fields;
 use super::names::{ident, live};
 use super::wire::{encode_sql, literal};
-use super::{Replica, Script, Sql, SqlError};
+use super::{Replica, Script, SqlError};
 use crate::control::types::{RecentAssessment, SideCounts};
 use crate::model::{Table, Value};
 
 /// How many of the newest assessments are told.
 const RECENT: u32 = 5;
 
-impl<S: Sql> Replica<S> {
+impl Replica {
     /// Counts: one round trip.
     ///
     /// # Errors

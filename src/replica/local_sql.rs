@@ -5,6 +5,7 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use rusqlite::{Connection, InterruptHandle};
 use tokio::sync::{mpsc, oneshot};
 
@@ -65,15 +66,7 @@ impl LocalSql {
         })
     }
 
-    /// Whether it can be used: not after an error, nor after a run that was cut off.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.jobs.is_some()
-    }
-}
-
-impl Sql for LocalSql {
-    async fn run(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
+    async fn run_to_the_end(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
         let (rows, mut coming) = mpsc::channel(ROWS_AHEAD);
         let jobs = self.jobs.take().ok_or_else(ended)?;
         jobs.send(Job {
@@ -87,6 +80,16 @@ impl Sql for LocalSql {
         // Only a run that came to its end leaves the connection usable: any other way out of here ends the thread.
         self.jobs = Some(jobs);
         Ok(())
+    }
+}
+
+impl Sql for LocalSql {
+    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+        Box::pin(self.run_to_the_end(script, answer))
+    }
+
+    fn is_open(&self) -> bool {
+        self.jobs.is_some()
     }
 }
 

@@ -109,9 +109,8 @@ impl BaseTable {
 }
 
 /// One side's database behind its SQL session.
-#[derive(Debug)]
-pub struct Replica<S> {
-    sql: S,
+pub struct Replica {
+    sql: Box<dyn Sql>,
     side: Side,
     /// Device and inode of the live file, as the session saw them when it opened.
     file: String,
@@ -124,12 +123,17 @@ pub struct Replica<S> {
     locked: bool,
 }
 
-impl<S: Sql> Replica<S> {
+impl Replica {
     /// Takes a fresh session, attaches the base's file and reads the schema.
     ///
     /// # Errors
     /// When the session or SQLite fails, or the database's text encoding is not UTF-8.
-    pub async fn open(mut sql: S, side: Side, sidecar: &str, file: &str) -> Result<(Self, Schema), SqlError> {
+    pub async fn open(
+        mut sql: Box<dyn Sql>,
+        side: Side,
+        sidecar: &str,
+        file: &str,
+    ) -> Result<(Self, Schema), SqlError> {
         let mut script = Script::new();
         script.step(schema::ENCODING);
         script.step(format!("ATTACH {} AS base;", literal(&Value::text(sidecar))));
@@ -371,9 +375,7 @@ impl<S: Sql> Replica<S> {
             literal(&Value::text(self.file.as_str())),
         )
     }
-}
 
-impl Replica<LocalSql> {
     /// Whether the session can be used again: not after an error, nor after a run or a lock that was cut off.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::answer::Fields;
 use super::statements::TableSql;
-use super::{Replica, Script, Sql, SqlError};
+use super::{Replica, Script, SqlError};
 use crate::model::Key;
 
 /// The digest of a whole table: SHA3-256 over the digests of its rows in the order of their keys.
@@ -16,7 +16,7 @@ pub struct TableDigest {
     pub digest: Vec<u8>,
 }
 
-impl<S: Sql> Replica<S> {
+impl Replica {
     /// Digests of all tables, from one read transaction: one round trip.
     ///
     /// # Errors

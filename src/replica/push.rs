@@ -2,7 +2,7 @@
 
 use super::answer::{Fields, missing};
 use super::statements::TableSql;
-use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, Sql, SqlError, SqlErrorKind, counts, names, values};
+use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, SqlError, SqlErrorKind, counts, names, values};
 use crate::control::types::SideCounts;
 use crate::merge::Settled;
 use crate::model::{Key, RowOp, Table, Trigger};
@@ -44,7 +44,7 @@ pub struct Pushed {
     pub counts: Option<SideCounts>,
 }
 
-impl<S: Sql> Replica<S> {
+impl Replica {
     /// Carries out guarded writes in one transaction, which goes out in one piece: one round trip.
     ///
     /// # Errors

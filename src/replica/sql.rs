@@ -1,6 +1,6 @@
 //! The seam: SQL lines in, rows out. See `docs/protocol.md` for the wire form.
 
-use std::future::Future;
+use futures_util::future::BoxFuture;
 
 use crate::model::Value;
 
@@ -51,7 +51,10 @@ pub trait Sql: Send {
     ///
     /// # Errors
     /// See [`SqlError`]. After any error the session is gone, and the caller has to open a new one.
-    fn run(&mut self, script: &Script, answer: &mut Answer<'_>) -> impl Future<Output = Result<(), SqlError>> + Send;
+    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>>;
+
+    /// Whether it can be used: not after an error, nor after a run that was cut off.
+    fn is_open(&self) -> bool;
 }
 
 /// Why a script failed.

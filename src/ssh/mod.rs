@@ -7,11 +7,13 @@ mod handshake;
 mod host_check;
 pub mod known_hosts;
 mod line;
+mod link;
 mod process;
 mod session;
 pub mod sftp;
 mod transport;
 
 pub use connection::{ConnectOptions, Connection, scan_host_key};
+pub use link::{Link, Opened};
 pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions};
 pub use transport::{Process, Traffic, Transport, TransportError, TransportErrorKind};

@@ -8,6 +8,7 @@ mod lines;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
@@ -232,17 +233,23 @@ impl Session {
 }
 
 impl Sql for Session {
-    async fn run(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
-        let taken = self
-            .request(script, &mut |line| {
-                let row = wire::decode_row(line).map_err(|error| protocol(&error.to_string()))?;
-                answer(row)
-            })
-            .await;
-        match taken {
-            Ok(()) => Ok(()),
-            Err(stop) => Err(self.error(stop).await),
-        }
+    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+        Box::pin(async move {
+            let taken = self
+                .request(script, &mut |line| {
+                    let row = wire::decode_row(line).map_err(|error| protocol(&error.to_string()))?;
+                    answer(row)
+                })
+                .await;
+            match taken {
+                Ok(()) => Ok(()),
+                Err(stop) => Err(self.error(stop).await),
+            }
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        !self.broken
     }
 }
 
