@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
     };
     super::block_on(async {
         let options = SessionOptions {
-            silence: Duration::from_secs(5),
+            patience: Duration::from_secs(5),
             max_line: MAX_LINE,
             ..SessionOptions::new("/srv/products.db", EngineChoice::Auto, "laptop.db")
         };
