@@ -143,6 +143,7 @@ impl Pair {
         let link = self.reach.dial(&self.config).await?;
         let options = SessionOptions {
             busy_timeout: BUSY,
+            max_answer: usize::try_from(self.config.safety.max_answer).unwrap_or(usize::MAX),
             ..SessionOptions::new(
                 &self.config.remote.database,
                 self.config.remote.engine,

@@ -256,7 +256,9 @@ impl Sql for Session {
                     kept = kept.saturating_add(wire::memory_of(&row));
                     if kept > limit {
                         let limit = limit / (1024 * 1024);
-                        return Err(protocol(&format!("it takes more than {limit} MiB of memory")));
+                        return Err(protocol(&format!(
+                            "its rows take more than {limit} MiB of memory ([safety] max_answer)"
+                        )));
                     }
                     answer(row)
                 })

@@ -49,6 +49,7 @@ fn what_is_in_effect_is_shown_without_secrets() {
       sync.schedule           0 */15 * * * *
       sync.poll               2s
       safety.max_delete       7%
+      safety.max_answer       1GiB
       backup.enabled          true
       backup.min_interval     15m
       backup.keep_last        10
