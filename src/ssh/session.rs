@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-pub use hello::{DatabaseState, Engine, FileFacts, Hello};
+pub use hello::{DatabaseState, Engine, FileFacts, Hello, Space};
 
 use self::failure::Stderr;
 use self::lines::Lines;
@@ -93,6 +93,7 @@ pub struct Session {
     token: String,
     requests: u64,
     silence: Duration,
+    usual_silence: Duration,
     /// For messages: the engine and the database.
     engine: String,
     database: String,
@@ -117,6 +118,7 @@ impl Session {
             token,
             requests: 0,
             silence: options.silence,
+            usual_silence: options.silence,
             engine: "the launch script".to_owned(),
             database: options.database.clone(),
             broken: false,
@@ -247,6 +249,10 @@ impl Sql for Session {
 
     fn is_open(&self) -> bool {
         !self.broken
+    }
+
+    fn allow_silence(&mut self, silence: Option<Duration>) {
+        self.silence = silence.unwrap_or(self.usual_silence);
     }
 }
 
