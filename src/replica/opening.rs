@@ -53,10 +53,11 @@ impl From<SqlError> for OpenError {
 const DAMAGE: &str =
     "quick_check<>'ok' AND quick_check NOT LIKE 'CHECK constraint failed in %' AND quick_check NOT LIKE '% value in %'";
 
-/// Asks SQLite for the first damage of a file.
+/// Asks SQLite for the first damage of a file. Newer versions take a number here for the name of a table, so that it
+/// looks for the usual hundred.
 fn quick_check(tag: &str, file: &str) -> String {
     format!(
-        "SELECT 't{tag}',{} FROM pragma_quick_check(100,'{file}') WHERE {DAMAGE} LIMIT 1;",
+        "SELECT 't{tag}',{} FROM pragma_quick_check WHERE schema='{file}' AND {DAMAGE} LIMIT 1;",
         encode_sql("quick_check")
     )
 }
