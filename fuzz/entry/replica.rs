@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use futures_util::future::BoxFuture;
 use modsync::model::{Key, Row, RowOp, Schema, Side, Table};
 use modsync::replica::{
-    Advance, Answer, Changes, Generation, Push, Replica, Script, Sql, SqlError, SqlErrorKind, wire,
+    Advance, Answer, Changes, Generation, OpenError, Opening, Push, Replica, Script, Sql, SqlError, SqlErrorKind, wire,
 };
 
 /// The answers of an honest server to what opening asks: its encoding and its schema.
-const HONEST: &[u8] = b"tUTF-8\n\ntversion\ti7\n\
+const HONEST: &[u8] = b"tUTF-8\ntpages\ti2\n\ntversion\ti7\n\
     tobject\ttp\tttable\ttp\ttCREATE TABLE p(url TEXT PRIMARY KEY NOT NULL, a, last_updated TEXT)\n\
     tobject\ttq\tttable\ttq\ttCREATE TABLE q(id INTEGER PRIMARY KEY, p REFERENCES p(url), n TEXT)\n\
     tcolumn\ttp\tturl\ttTEXT\ti1\ti1\ti0\n\
@@ -40,8 +40,16 @@ pub fn run(data: &[u8]) {
 }
 
 async fn ask_everything(answers: &[u8]) -> Result<(), SqlError> {
+    let opening = Opening {
+        side: Side::Server,
+        sidecar: "/base.db",
+        file: "1",
+        look_through: true,
+    };
     let rows = answers.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let (mut replica, schema) = Replica::open(Box::new(Answers::new(answers)), Side::Server, "/base.db", "1").await?;
+    let (mut replica, schema) = Replica::open(Box::new(Answers::new(answers)), &opening)
+        .await
+        .map_err(said)?;
     let tables = synced(&schema, rows);
     replica.prepare(tables.clone()).await?;
     let changes = replica.changes().await?;
@@ -60,6 +68,16 @@ async fn ask_everything(answers: &[u8]) -> Result<(), SqlError> {
     replica.row_digests(0).await?;
     check_rows(&tables, &replica.live_rows(&keys).await?);
     push(&mut replica, &tables, changes, &base).await
+}
+
+fn said(error: OpenError) -> SqlError {
+    let kind = SqlErrorKind::Protocol;
+    let message = match error {
+        OpenError::Sql(error) => return error,
+        OpenError::Empty => "it is empty".to_owned(),
+        OpenError::Damaged(verdict) | OpenError::Base(verdict) => verdict,
+    };
+    SqlError { kind, message }
 }
 
 /// The tables that a layout would take: those with a key.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use modsync::config::EngineChoice;
 use modsync::model::Side;
-use modsync::replica::{Replica, Script, Sql as _};
+use modsync::replica::{OpenError, Opening, Replica, Script, Sql as _};
 use modsync::ssh::{Process, Session, SessionOptions, Traffic, Transport, TransportError};
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -59,7 +59,13 @@ pub fn run(data: &[u8]) {
             );
             return;
         }
-        if let Err(error) = Replica::open(Box::new(session), Side::Server, &hello.sidecar, "1").await {
+        let opening = Opening {
+            side: Side::Server,
+            sidecar: &hello.sidecar,
+            file: "1",
+            look_through: true,
+        };
+        if let Err(OpenError::Sql(error)) = Replica::open(Box::new(session), &opening).await {
             super::assert_message(&error.message);
         }
     });

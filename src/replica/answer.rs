@@ -6,6 +6,9 @@
 use super::sql::{Field, SqlError, SqlErrorKind};
 use crate::model::{Key, Row, Value};
 
+/// More rows than this no database holds: the largest has less than 2^48 bytes. So counts can be added up.
+const MAX_COUNT: u64 = 1 << 48;
+
 /// The fields of one row, and what was being done, for the error.
 pub struct Fields {
     action: &'static str,
@@ -86,9 +89,10 @@ impl Fields {
         index.ok_or_else(|| self.wrong())
     }
 
-    /// How many of something there are: never fewer than none.
+    /// How many of something there are: never fewer than none, nor more than a database can hold.
     pub fn count(&mut self) -> Result<u64, SqlError> {
-        u64::try_from(self.integer()?).map_err(|_| self.wrong())
+        let count = u64::try_from(self.integer()?).ok().filter(|count| *count <= MAX_COUNT);
+        count.ok_or_else(|| self.wrong())
     }
 
     /// All that is left, as values; there must be `count` of them.
