@@ -18,6 +18,9 @@ const MAX_SCHEMA: usize = 16 * 1024 * 1024;
 /// Longest name of a table, a column, an index or a trigger, in bytes. SQLite has no limit, but names stand in messages.
 const MAX_NAME: usize = 1024;
 
+/// Most columns of a table: what SQLite itself allows unless it was built otherwise.
+const MAX_COLUMNS: usize = 2000;
+
 /// The steps that read the schema.
 #[must_use]
 pub fn script() -> Script {
@@ -91,6 +94,8 @@ pub struct Reader {
     version: i64,
     /// How much was taken, in bytes of memory.
     size: usize,
+    /// How many columns the widest table has.
+    widest: usize,
     objects: Vec<[String; 4]>,
     /// Their names in lower case, those of triggers apart.
     names: BTreeSet<(bool, String)>,
@@ -139,6 +144,9 @@ impl Reader {
         if has_long_name(&row) {
             return Err(too_much(&format!("a name in it has more than {MAX_NAME} bytes")));
         }
+        if self.widest > MAX_COLUMNS {
+            return Err(too_much(&format!("a table in it has more than {MAX_COLUMNS} columns")));
+        }
         self.sort_in(row).ok_or_else(|| SqlError {
             kind: SqlErrorKind::Protocol,
             message: "read the schema: the engine answered a row that was not asked for".into(),
@@ -174,6 +182,7 @@ impl Reader {
                 {
                     return None;
                 }
+                self.widest = self.widest.max(columns.len());
                 columns.push(RawColumn {
                     column: Column {
                         name,

@@ -4,8 +4,9 @@
 
 mod answers;
 mod floods;
+mod liar;
 
-mod schemas;
+mod names;
 
 mod stage;
 
