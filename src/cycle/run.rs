@@ -11,6 +11,7 @@ use super::exchange::{Exchange, Stopped};
 use super::history::Journal;
 use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
+use super::readback::look_again;
 use super::{CycleError, Progress, Trigger, report};
 use crate::control::types::{CycleSummary, Outcome, Phase, PhaseEvent, SyncRequest};
 use crate::model::{RowOp, Side};
@@ -247,6 +248,9 @@ async fn push_to_server(
         .push(&push)
         .await
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
+    if pushed.proven.contains(&false) {
+        look_again(pair, exchange, &pushed).await?;
+    }
     exchange.refuse(&pair.layout, Side::Server, &pushed);
     pair.counted = pushed.counts;
     Ok(backup)

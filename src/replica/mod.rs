@@ -12,6 +12,7 @@ mod names;
 mod opening;
 mod proof;
 mod push;
+mod readback;
 mod schema;
 mod sql;
 pub mod sqlite;
@@ -22,6 +23,7 @@ pub use local_sql::LocalSql;
 pub use opening::{OpenError, Opening};
 pub use proof::TableDigest;
 pub use push::{Advance, Push, Pushed};
+pub use readback::holds;
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
 
 use std::path::Path;

@@ -24,14 +24,14 @@ const ROWS: &str = "SELECT 'trows'";
 const RECENT: &str = "SELECT 'trecent'";
 
 /// Two databases that agree, a change on each, and a server that can lie.
-struct Trial {
-    world: World,
-    lies: Lies,
-    pair: Pair,
+pub struct Trial {
+    pub world: World,
+    pub lies: Lies,
+    pub pair: Pair,
 }
 
 impl Trial {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let mut world = World::with_products(20);
         world.settings.insert("backup", "enabled = false".to_owned());
         let lies = Lies::default();
@@ -41,17 +41,17 @@ impl Trial {
         trial
     }
 
-    fn files(&self) -> [Vec<u8>; 2] {
+    pub fn files(&self) -> [Vec<u8>; 2] {
         [self.world.local(), self.world.remote()].map(|path| std::fs::read(path).unwrap())
     }
 
-    fn change_both(&self) {
+    pub fn change_both(&self) {
         data::laptop_adds(&mut self.world.open_local(), 2).unwrap();
         data::phone_reviews(&mut self.world.open_remote(), 2).unwrap();
     }
 
     /// Runs a cycle that has to fail.
-    async fn fails(&mut self, what: &str) -> CycleError {
+    pub async fn fails(&mut self, what: &str) -> CycleError {
         let request = SyncRequest::default();
         let ended = tokio::time::timeout(LIMIT, try_sync(&mut self.pair, &request)).await;
         match ended.unwrap_or_else(|_| panic!("{what}: it hangs")) {
@@ -61,7 +61,7 @@ impl Trial {
     }
 
     /// The server is honest again: one cycle, and all is well. A lie about the base has cost the base, and that is said.
-    async fn recovers(&mut self, what: &str) {
+    pub async fn recovers(&mut self, what: &str) {
         self.lies.be_honest();
         let summary = sync(&mut self.pair).await;
         let well = matches!(summary.outcome, Outcome::Synced | Outcome::Attention);
@@ -320,11 +320,7 @@ async fn answers_to_a_push_are_refused_and_the_next_cycle_goes_on() {
             shape,
         ),
         ("a refusal without a number", Lie::say(REFUSED, "trefused\ti0\n"), shape),
-        (
-            "an answer to the writes",
-            Lie::also("SET ok=(op=", "i1\n"),
-            shape,
-        ),
+        ("an answer to the writes", Lie::also("SET ok=(op=", "i1\n"), shape),
         (
             "counts of a table that was not asked for",
             Lie::also(ROWS, "trows\ttsecrets\ti5\n"),

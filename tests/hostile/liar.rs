@@ -22,13 +22,16 @@ pub struct Lie {
     on: &'static str,
     /// Whether the step is run at all.
     run: bool,
+    /// What is run before it.
+    before: &'static str,
     twist: Twist,
 }
 
 impl Lie {
     fn of(on: &'static str, run: bool, twist: impl Fn(String) -> String + Send + Sync + 'static) -> Self {
         let twist = Box::new(twist);
-        Self { on, run, twist }
+        let before = "";
+        Self { on, run, before, twist }
     }
 
     /// Something else than the answer.
@@ -58,6 +61,14 @@ impl Lie {
             };
             told.lines().map(line).collect()
         })
+    }
+
+    /// The answer, after something that nobody sent. It is run inside the step, behind its first statement.
+    pub fn before(on: &'static str, sql: &'static str) -> Self {
+        Self {
+            before: sql,
+            ..Self::of(on, true, |told| told)
+        }
     }
 
     /// Nothing: the step is not run.
@@ -173,6 +184,15 @@ impl Sql for Liar {
 }
 
 impl Liar {
+    fn meddled_with(&self, step: &str) -> String {
+        let lies = self.lies.0.lock().unwrap();
+        let before = lies
+            .iter()
+            .find(|lie| step.contains(lie.on))
+            .map_or("", |lie| lie.before);
+        step.replacen(';', &format!(";{before}"), 1)
+    }
+
     /// The lines that are told for one step.
     async fn answer(&mut self, step: &str) -> Result<String, SqlError> {
         let run = self
@@ -185,7 +205,7 @@ impl Liar {
         let mut told = String::new();
         if run {
             let mut script = Script::new();
-            script.step(step);
+            script.step(self.meddled_with(step));
             let mut keep = |row: Vec<Field>| {
                 told += &line(&row);
                 Ok(())

@@ -4,11 +4,13 @@
 
 mod answers;
 mod floods;
+mod host;
 mod liar;
 
 mod names;
 
 mod stage;
+mod success;
 
 #[path = "../support/mod.rs"]
 mod support;
