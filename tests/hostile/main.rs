@@ -9,6 +9,7 @@ mod liar;
 
 mod names;
 
+mod sftp;
 mod stage;
 mod success;
 

@@ -102,9 +102,6 @@ pub fn refused(daemon: &Daemon, code: i32, what: &str) -> String {
         .or(answer["reason"].as_str())
         .unwrap_or_default();
     assert_message(words);
-    if code == 1 || code == 4 {
-        assert_message(answer["hint"].as_str().unwrap_or_default());
-    }
     words.to_owned()
 }
 
