@@ -60,21 +60,26 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
         .held
         .first()
         .map(|table| format!("table {} is not synced any more: {}", table.name, table.reason));
-    let held = exchange.held_rows + pair.layout.held.len() as u64;
-    let outcome = match (held + conflicts, exchange.is_empty()) {
+    let schema = pair.carried();
+    let stuck = pair.drift.stuck_notes().next().map(|index| format!("index {}: {}", index.name, index.reason));
+    let held = exchange.held_rows + (pair.layout.held.len() + pair.drift.stuck.len()) as u64;
+    let outcome = match (held + conflicts, exchange.is_empty() && schema.is_empty()) {
         (0, true) => Outcome::Unchanged,
         (0, false) => Outcome::Synced,
         _ => Outcome::Attention,
     };
     CycleSummary {
         outcome,
-        reason: held_table.or_else(|| exchange.held.first().map(ToString::to_string)),
+        reason: held_table
+            .or_else(|| exchange.held.first().map(ToString::to_string))
+            .or(stuck),
         pulled: sum(|moves| moves.pulled),
         pushed: sum(|moves| moves.pushed),
         deleted: sum(|moves| moves.deleted),
         conflicts,
         held,
         tables,
+        schema,
         ..summary
     }
 }
@@ -102,6 +107,7 @@ pub(super) fn add_round(mut total: CycleSummary, round: CycleSummary) -> CycleSu
         conflicts: total.conflicts + round.conflicts,
         held: round.held,
         backup: round.backup.or(total.backup),
+        schema: [total.schema, round.schema].concat(),
         duration_ms: total.duration_ms + round.duration_ms,
         bytes_sent: total.bytes_sent + round.bytes_sent,
         bytes_received: total.bytes_received + round.bytes_received,

@@ -15,6 +15,7 @@ mod reach;
 mod recover;
 mod report;
 mod run;
+mod schema;
 mod syncer;
 
 use std::future::Future;

@@ -3,6 +3,7 @@
 //! All SQL is made here, and the same text runs on the laptop and on the server. The two sides differ only in the
 //! [`Sql`] that carries it: a connection in this process, or an engine at the far end of an SSH channel.
 
+mod alter;
 mod answer;
 mod counts;
 pub mod engine;
@@ -17,10 +18,12 @@ mod statements;
 pub mod wire;
 
 pub use local_sql::LocalSql;
+pub use names::ident;
 pub use proof::TableDigest;
 pub use push::{Advance, Push, Pushed};
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
@@ -100,6 +103,11 @@ pub struct BaseTable {
 }
 
 impl BaseTable {
+    /// The names of the columns that the copy has.
+    pub fn column_names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| name.as_str())
+    }
+
     fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -169,6 +177,12 @@ impl Replica {
         Ok(reader.finish())
     }
 
+    /// SQLite's counter of schema changes, when the schema was read.
+    #[must_use]
+    pub fn schema_version(&self) -> i64 {
+        self.schema_version
+    }
+
     /// Whether the schema changed since it was read.
     #[must_use]
     pub fn schema_changed(&self, head: &Head) -> bool {
@@ -182,18 +196,29 @@ impl Replica {
 
     /// Settles which tables are synced, in which order of columns: two round trips.
     ///
+    /// `defaults` are the values, by table and column, that both sides gave to a new column's rows. The base's copies of
+    /// tables that are not in `present` are forgotten: neither side has them.
+    ///
     /// # Errors
     /// When the session or SQLite fails.
-    pub async fn prepare(&mut self, tables: Vec<Table>) -> Result<(), SqlError> {
+    pub async fn prepare(
+        &mut self,
+        tables: Vec<Table>,
+        defaults: &[Vec<Value>],
+        present: &BTreeSet<String>,
+    ) -> Result<(), SqlError> {
         let known = self.base_tables().await?;
         let mut script = Script::new();
         for sql in self.statements() {
             script.step(sql.forget());
         }
+        for copy in known.iter().filter(|copy| !present.contains(&copy.name.to_ascii_lowercase())) {
+            script.step(format!("DROP TABLE {};", names::base(&copy.name)));
+        }
         self.tables = tables;
-        for sql in self.statements() {
+        for (sql, defaults) in self.statements().iter().zip(defaults) {
             let copy = known.iter().find(|copy| copy.name.eq_ignore_ascii_case(sql.name()));
-            script.step(copy.map_or_else(|| sql.create_base(), |copy| sql.adapt_base(copy)));
+            script.step(copy.map_or_else(|| sql.create_base(), |copy| sql.adapt_base(copy, defaults)));
             for step in sql.prepare() {
                 script.step(step);
             }
