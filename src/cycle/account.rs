@@ -61,7 +61,11 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
         .first()
         .map(|table| format!("table {} is not synced any more: {}", table.name, table.reason));
     let schema = pair.carried();
-    let stuck = pair.drift.stuck_notes().next().map(|index| format!("index {}: {}", index.name, index.reason));
+    let stuck = pair
+        .drift
+        .stuck_notes()
+        .next()
+        .map(|index| format!("index {}: {}", index.name, index.reason));
     let held = exchange.held_rows + (pair.layout.held.len() + pair.drift.stuck.len()) as u64;
     let outcome = match (held + conflicts, exchange.is_empty() && schema.is_empty()) {
         (0, true) => Outcome::Unchanged,

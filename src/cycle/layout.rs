@@ -55,15 +55,22 @@ impl Layout {
         }
         let lonely = server.tables.iter().filter(|table| local.table(&table.name).is_none());
         let lonely = lonely.filter(|table| !local.skipped.iter().any(|s| s.name.eq_ignore_ascii_case(&table.name)));
-        layout.left_out.extend(lonely.map(|table| Skipped {
-            name: table.name.clone(),
-            reason: match setup(table) {
-                Ok(setup) if !setup.sync => BY_CONFIG.into(),
-                _ => drift.bar(&table.name).map_or("only on the server", |barred| &barred.reason).into(),
-            },
+        layout.left_out.extend(lonely.map(|table| {
+            Skipped {
+                name: table.name.clone(),
+                reason: match setup(table) {
+                    Ok(setup) if !setup.sync => BY_CONFIG.into(),
+                    _ => drift
+                        .bar(&table.name)
+                        .map_or("only on the server", |barred| &barred.reason)
+                        .into(),
+                },
+            }
         }));
         for note in drift.notes.iter().cloned().chain(drift.stuck_notes()) {
-            layout.left_out.retain(|known| !known.name.eq_ignore_ascii_case(&note.name));
+            layout
+                .left_out
+                .retain(|known| !known.name.eq_ignore_ascii_case(&note.name));
             layout.left_out.push(note);
         }
         layout
@@ -108,7 +115,9 @@ impl Layout {
         let [local, server] = schemas.map(|schema| schema.object(ObjectKind::Table, &ours.name));
         let default = |column: &Column| {
             let [local, server] = [local, server].map(|table| default_of(&table?.sql, &column.name));
-            local.filter(|default| server.as_ref() == Some(default)).unwrap_or(Value::Null)
+            local
+                .filter(|default| server.as_ref() == Some(default))
+                .unwrap_or(Value::Null)
         };
         self.defaults.push(ours.columns.iter().map(default).collect());
         self.local.push(ours);
@@ -130,7 +139,9 @@ fn aligned(table: &Table, like: &Table, agreed: &Agreed) -> Result<Table, String
     }
     let mut order = Vec::with_capacity(like.columns.len());
     for column in &like.columns {
-        let index = table.column(&column.name).ok_or_else(|| computed(&column.name, "server"))?;
+        let index = table
+            .column(&column.name)
+            .ok_or_else(|| computed(&column.name, "server"))?;
         let other = &table.columns[index];
         if other.affinity != column.affinity || other.not_null != column.not_null {
             return Err(format!(
@@ -157,7 +168,11 @@ fn aligned(table: &Table, like: &Table, agreed: &Agreed) -> Result<Table, String
 
 /// A column's type as people write it.
 fn declaration(column: &Column) -> String {
-    let declared = if column.declared.is_empty() { "without a type" } else { &column.declared };
+    let declared = if column.declared.is_empty() {
+        "without a type"
+    } else {
+        &column.declared
+    };
     format!("{declared}{}", if column.not_null { " NOT NULL" } else { "" })
 }
 

@@ -19,21 +19,6 @@ impl Replica {
         self.sql.run(&script, &mut |_| Ok(())).await.map_err(explain)
     }
 
-    /// Forgets what the base holds in these columns (table and column as indexes, and the default that fills them): a side
-    /// had lost them, and what it has there now was never agreed. One round trip.
-    ///
-    /// # Errors
-    /// When the session or SQLite fails.
-    pub async fn begin_columns(&mut self, columns: &[(usize, usize, Value)]) -> Result<(), SqlError> {
-        let statements = self.statements();
-        let begin = columns.iter().filter_map(|(table, column, default)| {
-            statements.get(*table).and_then(|sql| sql.begin_column(*column, default))
-        });
-        let mut script = Script::new();
-        script.step(format!("BEGIN;{}COMMIT;", begin.collect::<String>()));
-        self.sql.run(&script, &mut |_| Ok(())).await
-    }
-
     /// Makes additions to the schema in one transaction, if it is still the one that was read: one round trip. The schema
     /// has to be read anew afterwards. Each statement stands alone, without its end, and has been proved to add what it
     /// says and to do nothing else.
@@ -60,9 +45,13 @@ impl Replica {
     /// # Errors
     /// When the session or SQLite fails.
     pub async fn repeated(&mut self, table: &str, columns: &[(String, Collation)]) -> Result<u64, SqlError> {
-        let collated = |(name, collation): &(String, Collation)| format!("{} COLLATE {}", ident(name), word(*collation));
+        let collated =
+            |(name, collation): &(String, Collation)| format!("{} COLLATE {}", ident(name), word(*collation));
         let names: Vec<String> = columns.iter().map(collated).collect();
-        let present: Vec<String> = columns.iter().map(|(name, _)| format!("{} IS NOT NULL", ident(name))).collect();
+        let present: Vec<String> = columns
+            .iter()
+            .map(|(name, _)| format!("{} IS NOT NULL", ident(name)))
+            .collect();
         let mut script = Script::new();
         script.step(format!(
             "SELECT 'i'||count(*) FROM (SELECT 1 FROM {} WHERE {} GROUP BY {} HAVING count(*)>1);",
@@ -77,7 +66,9 @@ impl Replica {
                 Ok(())
             })
             .await?;
-        count.map(i64::unsigned_abs).ok_or_else(|| missing("count repeated values"))
+        count
+            .map(i64::unsigned_abs)
+            .ok_or_else(|| missing("count repeated values"))
     }
 }
 

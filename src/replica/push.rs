@@ -303,9 +303,10 @@ fn create(trigger: &Trigger) -> String {
 /// Our own assertions fail as constraints; say what they mean.
 pub(super) fn explain(error: SqlError) -> SqlError {
     if error.kind == SqlErrorKind::Constraint && error.message.contains("modsync_assert") {
-        let message = "write: the rows do not read back as they were written, or the schema, the base or the database's \
+        let message =
+            "write: the rows do not read back as they were written, or the schema, the base or the database's \
                        file is another one by now; nothing was written"
-            .to_owned();
+                .to_owned();
         return SqlError {
             kind: SqlErrorKind::MovedOn,
             message,

@@ -76,7 +76,9 @@ impl Pair {
         }
         let stuck = std::mem::take(&mut self.drift.stuck);
         let mut notes = stuck.iter().map(|(change, _)| &change.name);
-        self.layout.left_out.retain(|known| !notes.any(|name| *name == known.name));
+        self.layout
+            .left_out
+            .retain(|known| !notes.any(|name| *name == known.name));
         self.drift.changes.extend(stuck.into_iter().map(|(change, _)| change));
         Ok(())
     }
@@ -116,7 +118,11 @@ impl Pair {
         let mut any = false;
         for change in changes.iter().filter(|change| !change.unique.is_empty()) {
             let (local, server) = self.both()?;
-            let replica = if change.to == Side::Local { local } else { &mut server.replica };
+            let replica = if change.to == Side::Local {
+                local
+            } else {
+                &mut server.replica
+            };
             let repeated = replica.repeated(&change.table, &change.unique).await;
             let sets = repeated.map_err(|error| CycleError::of_sql(change.to, error))?;
             if sets > 0 {
@@ -146,12 +152,19 @@ impl Pair {
         // Written down first: what was made and then cut off would stand in no record.
         self.carried.extend(changes.iter().cloned());
         self.keep_carried().await?;
-        for Change { kind, table, name, sql, .. } in changes {
+        for Change {
+            kind, table, name, sql, ..
+        } in changes
+        {
             tracing::info!(%side, %kind, table, name, sql, "carrying an addition to the schema over");
         }
         let statements: Vec<&str> = changes.iter().map(|change| change.sql.as_str()).collect();
         let (local, server) = self.both()?;
-        let replica = if side == Side::Local { local } else { &mut server.replica };
+        let replica = if side == Side::Local {
+            local
+        } else {
+            &mut server.replica
+        };
         match replica.alter(&statements).await {
             Ok(()) => self.lay_out_again().await,
             Err(error) => self.after_refusal(side, changes, error, progress).await,

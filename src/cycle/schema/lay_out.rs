@@ -16,7 +16,9 @@ const AGREED: &str = "schema";
 
 impl Pair {
     pub(in crate::cycle) fn layout_of(&self, local: &Schema, server: &Schema, drift: &Drift) -> Layout {
-        Layout::new(local, server, drift, |table| config::rules_for(table, &self.config.tables))
+        Layout::new(local, server, drift, |table| {
+            config::rules_for(table, &self.config.tables)
+        })
     }
 
     /// Holds both schemas against each other and the agreed one, and prepares both sides for the tables that can be
@@ -89,7 +91,11 @@ impl Pair {
     /// Columns that a side had lost and has again, by their places in the layout, with their defaults.
     fn returned_columns(&self) -> Vec<(usize, usize, Value)> {
         let place = |(table, column): &(String, String)| {
-            let index = self.layout.local.iter().position(|it| it.name.eq_ignore_ascii_case(table))?;
+            let index = self
+                .layout
+                .local
+                .iter()
+                .position(|it| it.name.eq_ignore_ascii_case(table))?;
             let column = self.layout.local[index].column(column)?;
             let default = self.layout.defaults.get(index)?.get(column)?.clone();
             Some((index, column, default))
@@ -128,10 +134,14 @@ impl Pair {
     /// Tables that were to be synced and cannot be as they are now, with the reason.
     fn held_tables(&self, base: &[BaseTable], drift: &Drift) -> Vec<Skipped> {
         let was_synced = |name: &str| base.iter().any(|copy| copy.name.eq_ignore_ascii_case(name));
-        let held = self.layout.left_out.iter().filter(|table| match drift.bar(&table.name) {
-            Some(barred) => barred.held,
-            None => was_synced(&table.name),
-        });
+        let held = self
+            .layout
+            .left_out
+            .iter()
+            .filter(|table| match drift.bar(&table.name) {
+                Some(barred) => barred.held,
+                None => was_synced(&table.name),
+            });
         held.filter(|table| !self.is_left_out_by_config(&table.name))
             .cloned()
             .collect()

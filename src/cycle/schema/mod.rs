@@ -8,6 +8,8 @@ mod carry;
 mod lay_out;
 mod plan;
 mod proof;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use agreed::Agreed;

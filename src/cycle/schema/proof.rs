@@ -22,7 +22,12 @@ const REACHING_OUT: [&str; 3] = ["load_extension", "fts3_tokenizer", "writefile"
 /// Keeps those changes that are proved harmless, and gives the others up with the reason.
 pub fn prove(drift: &mut Drift, schemas: [&Schema; 2]) {
     for (side, schema) in [Side::Local, Side::Server].into_iter().zip(schemas) {
-        let mine: Vec<Change> = drift.changes.iter().filter(|change| change.to == side).cloned().collect();
+        let mine: Vec<Change> = drift
+            .changes
+            .iter()
+            .filter(|change| change.to == side)
+            .cloned()
+            .collect();
         if mine.is_empty() {
             continue;
         }
@@ -49,8 +54,13 @@ fn prove_on(scratch: &Scratch, drift: &mut Drift, changes: &[Change]) {
     }
     // A view is not compiled before it is used, and may use another one.
     loop {
-        let views = drift.changes.iter().filter(|change| change.kind == ObjectKind::View && changes.contains(change));
-        let broken = views.filter_map(|view| Some((view.clone(), scratch.use_view(view).err()?))).next();
+        let views = drift
+            .changes
+            .iter()
+            .filter(|change| change.kind == ObjectKind::View && changes.contains(change));
+        let broken = views
+            .filter_map(|view| Some((view.clone(), scratch.use_view(view).err()?)))
+            .next();
         let Some((view, reason)) = broken else { return };
         scratch.forget_view(&view);
         drift.give_up(&view, &reason);
@@ -65,7 +75,8 @@ struct Scratch {
 impl Scratch {
     fn new(schema: &Schema) -> rusqlite::Result<Self> {
         let connection = Connection::open_in_memory()?;
-        connection.execute_batch("PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF; PRAGMA ignore_check_constraints=ON;")?;
+        connection
+            .execute_batch("PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF; PRAGMA ignore_check_constraints=ON;")?;
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST)?;
         connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, LONGEST)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
@@ -118,7 +129,8 @@ impl Scratch {
             _ => Ok(Vec::new()),
         };
         let had = columns(self)?;
-        self.run(&change.sql, change.kind, &change.table, &change.name).map_err(|error| words(&error))?;
+        self.run(&change.sql, change.kind, &change.table, &change.name)
+            .map_err(|error| words(&error))?;
         let (mut after, mut has) = (self.everything()?, columns(self)?);
         let expected = match change.kind {
             ObjectKind::Column => {
@@ -141,31 +153,34 @@ impl Scratch {
     }
 
     fn run(&self, sql: &str, kind: ObjectKind, table: &str, name: &str) -> rusqlite::Result<()> {
-        self.guarded(Guard::new(Doing::Make(kind), table, name), |connection| connection.execute(sql, []).map(drop))
+        self.guarded(Guard::new(Doing::Make(kind), table, name), |connection| {
+            connection.execute(sql, []).map(drop)
+        })
     }
 
     /// Defaults are compiled when a row is written.
     fn use_defaults(&self, change: &Change) -> Result<(), String> {
         let sql = format!("INSERT INTO main.{} DEFAULT VALUES", ident(&change.table));
         let guard = Guard::new(Doing::Write, &change.table, &change.name);
-        self.guarded(guard, |connection| connection.prepare(&sql).map(drop)).map_err(|error| words(&error))
+        self.guarded(guard, |connection| connection.prepare(&sql).map(drop))
+            .map_err(|error| words(&error))
     }
 
     fn use_view(&self, view: &Change) -> Result<(), String> {
         let sql = format!("SELECT * FROM main.{}", ident(&view.name));
         let guard = Guard::new(Doing::Read, &view.table, &view.name);
-        self.guarded(guard, |connection| connection.prepare(&sql).map(drop)).map_err(|error| words(&error))
+        self.guarded(guard, |connection| connection.prepare(&sql).map(drop))
+            .map_err(|error| words(&error))
     }
 
     fn forget_view(&self, view: &Change) {
-        let _ = self.connection.borrow().execute_batch(&format!("DROP VIEW main.{}", ident(&view.name)));
+        let _ = self
+            .connection
+            .borrow()
+            .execute_batch(&format!("DROP VIEW main.{}", ident(&view.name)));
     }
 
-    fn guarded<T>(
-        &self,
-        guard: Guard,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
+    fn guarded<T>(&self, guard: Guard, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         let mut connection = self.connection.borrow_mut();
         connection.authorizer(Some(move |context: AuthContext<'_>| guard.judge(context)))?;
         let done = work(&connection);
@@ -184,7 +199,9 @@ impl Scratch {
     }
 
     fn columns(&self, table: &str) -> Result<Vec<String>, String> {
-        self.rows("SELECT name FROM pragma_table_xinfo(?1,'main')", [table], |row| row.get(0))
+        self.rows("SELECT name FROM pragma_table_xinfo(?1,'main')", [table], |row| {
+            row.get(0)
+        })
     }
 
     fn rows<T>(
@@ -255,9 +272,7 @@ impl Guard {
             AuthAction::Read { table_name, .. } => {
                 kept(table_name) || of_table(table_name) || self.doing == Doing::Read
             }
-            AuthAction::Insert { table_name } => {
-                kept(table_name) || self.doing == Doing::Write && of_table(table_name)
-            }
+            AuthAction::Insert { table_name } => kept(table_name) || self.doing == Doing::Write && of_table(table_name),
             AuthAction::Update { table_name, .. } => table_name == "sqlite_master",
             AuthAction::CreateTable { table_name } => {
                 makes(ObjectKind::Table) && (own(table_name) || table_name == "sqlite_sequence")

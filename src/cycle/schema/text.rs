@@ -181,7 +181,11 @@ pub fn must_be_one(sql: &str) -> Result<(), String> {
 pub fn foreign_collation(sql: &str) -> Option<String> {
     let tokens = tokens(sql)?;
     let named = tokens.windows(2).filter(|pair| pair[0].is("COLLATE"));
-    let foreign = |name: &String| !["BINARY", "NOCASE", "RTRIM"].iter().any(|own| own.eq_ignore_ascii_case(name));
+    let foreign = |name: &String| {
+        !["BINARY", "NOCASE", "RTRIM"]
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(name))
+    };
     named.map(|pair| pair[1].name()).find(foreign)
 }
 
@@ -235,7 +239,10 @@ pub fn definitions(sql: &str) -> Option<Vec<Definition<'_>>> {
 /// One piece between commas; a constraint of the whole table is no column.
 fn definition<'a>(sql: &'a str, piece: &[Token<'_>]) -> Option<Definition<'a>> {
     let name = piece.first()?;
-    if ["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"].iter().any(|word| name.is(word)) {
+    if ["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"]
+        .iter()
+        .any(|word| name.is(word))
+    {
         return None;
     }
     let text = sql.get(name.end()..piece.last()?.end())?;
@@ -284,7 +291,9 @@ fn literal(tokens: &[Token<'_>]) -> Option<Value> {
 fn numeric(token: &Token<'_>) -> Option<Value> {
     let text = token.text.replace('_', "").to_ascii_lowercase();
     if let Some(hex) = text.strip_prefix("0x") {
-        return u64::from_str_radix(hex, 16).ok().map(|bits| Value::Integer(bits.cast_signed()));
+        return u64::from_str_radix(hex, 16)
+            .ok()
+            .map(|bits| Value::Integer(bits.cast_signed()));
     }
     let integer = text.parse().map(Value::Integer);
     integer.or_else(|_| text.parse().map(Value::real)).ok()
@@ -338,10 +347,19 @@ mod tests {
 
     #[test]
     fn statements_are_compared_by_what_they_say() {
-        assert!(same("CREATE VIEW v AS SELECT a FROM t -- all", "CREATE VIEW \"V\"\n AS select A from [t]"));
+        assert!(same(
+            "CREATE VIEW v AS SELECT a FROM t -- all",
+            "CREATE VIEW \"V\"\n AS select A from [t]"
+        ));
         assert!(!same("CREATE VIEW v AS SELECT 'A'", "CREATE VIEW v AS SELECT 'a'"));
-        assert!(same_index("CREATE INDEX one ON t(a DESC)", "CREATE INDEX two on T ( a desc )"));
-        assert!(!same_index("CREATE INDEX one ON t(a)", "CREATE UNIQUE INDEX one ON t(a)"));
+        assert!(same_index(
+            "CREATE INDEX one ON t(a DESC)",
+            "CREATE INDEX two on T ( a desc )"
+        ));
+        assert!(!same_index(
+            "CREATE INDEX one ON t(a)",
+            "CREATE UNIQUE INDEX one ON t(a)"
+        ));
     }
 
     #[test]
@@ -363,7 +381,13 @@ mod tests {
 
     #[test]
     fn collations_that_only_a_program_has_are_found() {
-        assert_eq!(foreign_collation("CREATE TABLE t(a COLLATE NoCase, b COLLATE german)").as_deref(), Some("german"));
-        assert_eq!(foreign_collation("CREATE TABLE t(a COLLATE \"rtrim\", b DEFAULT 'COLLATE german')"), None);
+        assert_eq!(
+            foreign_collation("CREATE TABLE t(a COLLATE NoCase, b COLLATE german)").as_deref(),
+            Some("german")
+        );
+        assert_eq!(
+            foreign_collation("CREATE TABLE t(a COLLATE \"rtrim\", b DEFAULT 'COLLATE german')"),
+            None
+        );
     }
 }

@@ -159,7 +159,10 @@ impl<'a> TableSql<'a> {
             }),
         );
         let refill = match key(&copy.columns) == key(&wanted) {
-            true => format!("INSERT INTO {base}({}) SELECT {filled} FROM {old};", self.names(self.all())),
+            true => format!(
+                "INSERT INTO {base}({}) SELECT {filled} FROM {old};",
+                self.names(self.all())
+            ),
             false => String::new(),
         };
         format!(
