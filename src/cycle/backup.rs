@@ -75,10 +75,12 @@ impl Pair {
             return Ok(None);
         }
         // Names go by the second, and a backup is never written over another.
-        let time = match last.and_then(|last| last.checked_add(jiff::Span::new().seconds(1)).ok()) {
+        let newest = last.max(self.backup_named);
+        let time = match newest.and_then(|newest| newest.checked_add(jiff::Span::new().seconds(1)).ok()) {
             Some(next) if next > now => next,
             _ => now,
         };
+        self.backup_named = Some(time);
         let (_, server) = self.both()?;
         Ok(Some(path(&server.hello.database, time)))
     }

@@ -180,7 +180,7 @@ async fn carry_out(
     });
     let ended = journal(pair, &exchange, summary.clone());
     pair.history.end(cycle, ended).await?;
-    pair.carried_is_recorded().await?;
+    pair.carried_is_recorded(&summary.schema).await?;
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
 

@@ -51,12 +51,12 @@ impl Pair {
         Ok(())
     }
 
-    /// The record of a cycle has them now.
-    pub(in crate::cycle) async fn carried_is_recorded(&mut self) -> Result<(), CycleError> {
-        if self.carried.is_empty() {
+    /// The record of a cycle has these now.
+    pub(in crate::cycle) async fn carried_is_recorded(&mut self, recorded: &[SchemaMove]) -> Result<(), CycleError> {
+        if recorded.is_empty() {
             return Ok(());
         }
-        self.carried.clear();
+        self.carried.retain(|change| !recorded.contains(&change.told()));
         self.keep_carried().await
     }
 
@@ -75,10 +75,8 @@ impl Pair {
             return self.lay_out_again().await;
         }
         let stuck = std::mem::take(&mut self.drift.stuck);
-        let mut notes = stuck.iter().map(|(change, _)| &change.name);
-        self.layout
-            .left_out
-            .retain(|known| !notes.any(|name| *name == known.name));
+        let waited = |name: &str| stuck.iter().any(|(change, _)| change.name == name);
+        self.layout.left_out.retain(|known| !waited(&known.name));
         self.drift.changes.extend(stuck.into_iter().map(|(change, _)| change));
         Ok(())
     }
