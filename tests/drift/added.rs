@@ -159,7 +159,7 @@ async fn every_engine_makes_what_the_laptop_added() {
         world.assert_equal();
         assert_eq!(
             schema(&world).len(),
-            7,
+            6,
             "{engine}: both have the same statements, to the letter"
         );
         assert_quiet(&mut pair).await;

@@ -95,7 +95,7 @@ async fn a_cycle_that_is_cut_off_at_any_moment_is_gone_on_with() {
     assert_quiet(&mut pair).await;
     // Whatever was cut off, each addition stands in the record once.
     let history = crate::support::world::open(&world.state().join("history.db"));
-    let recorded = "SELECT count(*), count(DISTINCT j.value->>'$.side'||j.value->>'$.name') FROM cycle c, json_each(c.summary,'$.schema') j";
+    let recorded = "SELECT count(*), count(DISTINCT json_extract(j.value,'$.side')||json_extract(j.value,'$.name')) FROM cycle c, json_each(c.summary,'$.schema') j";
     let all = 6 * CYCLES;
     assert_eq!(rows(&history, recorded), [format!("Integer({all}),Integer({all})")]);
 }
@@ -156,6 +156,9 @@ async fn a_schema_that_changes_in_the_middle_of_a_cycle_costs_no_error_and_no_ro
     for (what, ddl) in MEANWHILE {
         for on_server in [true, false] {
             for phase in [Phase::Pull, Phase::Merge, Phase::Backup] {
+                if phase == Phase::Merge && !on_server {
+                    continue; // the laptop's lock is held by then
+                }
                 let (world, mut pair) = synced().await;
                 world.on_both("CREATE TRIGGER known AFTER UPDATE ON item WHEN 0 BEGIN SELECT 'old'; END");
                 sync(&mut pair).await;
@@ -238,7 +241,7 @@ fn addition(dice: &mut Dice, step: usize, side: &str, tables: &[String]) -> Stri
             "ALTER TABLE {table} ADD COLUMN {side}{step} TEXT{default}; UPDATE {table} SET {side}{step}='{side}' WHERE k='1';"
         ),
         3 => format!("ALTER TABLE {table} ADD COLUMN both{step} TEXT DEFAULT 'd';"),
-        4 => format!("CREATE INDEX IF NOT EXISTS i{side}{step} ON {table}(k, c);"),
+        4 => format!("CREATE INDEX IF NOT EXISTS i{side}{step} ON {table}(k, c) WHERE c<>{step};"),
         _ => format!(
             "CREATE VIEW v{side}{step} AS SELECT k FROM {table}; INSERT OR IGNORE INTO {table}(k) VALUES('{side}{step}');"
         ),
