@@ -105,7 +105,7 @@ impl Pair {
 }
 
 /// The fact that remembers when the last backup was taken.
-const LAST: &str = "last_backup";
+pub(super) const LAST: &str = "last_backup";
 
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)

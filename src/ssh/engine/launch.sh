@@ -27,6 +27,9 @@ describe() {
     if [ -n "$facts" ]; then say "$1" "$facts $rights"; fi
 }
 
+# What an ordinary user may still fill of a folder's disk, in KiB; nothing where df does not say it.
+free() { df -Pk -- "$1" 2>/dev/null | sed -n '$s/.* \([0-9][0-9]*\)  *[0-9][0-9]*% .*/\1/p'; }
+
 # The path behind all symbolic links: the sidecar's copy belongs to the file, not to one of its names.
 resolve() {
     case $database in /*) ;; *) database=$PWD/$database ;; esac
@@ -118,6 +121,8 @@ if ! { mkdir -p -- "$states" && chmod 700 "$states" && : >>"$states/$5"; } 2>/de
     say no-sidecar "$(hex "$states")"
     exit 0
 fi
+size=$(stat -Lc %s -- "$database" 2>/dev/null || stat -Lf %z -- "$database" 2>/dev/null)
+say space "${size:-?} $(free "$folder") $(free "$states")"
 python=$(printf %b "$7")
 php=$(printf %b "$8")
 for engine in $engines; do
