@@ -98,7 +98,7 @@ async fn a_file_that_is_no_database_stops_the_cycle() {
     let error = try_sync(&mut pair, &SyncRequest::default()).await.unwrap_err();
 
     assert_eq!(error.code, ErrorCode::Attention, "{error}");
-    assert!(error.message.contains("not a database"), "{error}");
+    assert!(error.message.contains("no SQLite database"), "{error}");
     assert_eq!(dump(&world.open_remote()), before);
 }
 
