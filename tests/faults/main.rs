@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bytes;
 mod gate;
 mod kills;
 mod rows;
