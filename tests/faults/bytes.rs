@@ -1,8 +1,8 @@
 //! The line is cut after each count of bytes of a two-way cycle, up and down.
 //!
 //! The engine's own streams are cut, without SSH around them, so that one trial takes milliseconds: what SSH adds is that
-//! bytes arrive in packets, which are counts among these. `scripts/test` takes every 97th count; every one of them with
-//! `MODSYNC_EVERY_BYTE=1 cargo test --test faults bytes -- --nocapture`.
+//! bytes arrive in packets, which are counts among these. `scripts/test` takes some of the counts; all of them take an hour:
+//! `MODSYNC_CUT_EVERY=1 cargo test --test faults bytes -- --nocapture`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,9 +22,9 @@ use modsync::ssh::{Link, Opened, Process, Session, SessionError, SessionOptions,
 use rstest::rstest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::rows::{SCHEMA, assert_all_there, assert_one_base, edit_both};
+use crate::rows::assert_one_base;
 use crate::support::local_transport::LocalTransport;
-use crate::support::world::{World, dump, try_sync};
+use crate::support::world::{World, dump, open, rows, try_sync};
 
 /// A line that carries so many bytes each way, and then nothing more in either.
 struct Line {
@@ -194,9 +194,10 @@ impl Snapshot {
     }
 
     fn restore(&self) {
-        for file in Self::files(&self.root).collect::<Vec<_>>() {
+        for file in Self::files(&self.root).filter(|file| !self.files.contains_key(file)) {
             std::fs::remove_file(file).unwrap();
         }
+        // Into the same files: a base is the base of this very inode.
         for (file, bytes) in &self.files {
             std::fs::write(file, bytes).unwrap();
         }
@@ -236,29 +237,44 @@ fn endless() -> Arc<Line> {
     Line::new(usize::MAX, usize::MAX)
 }
 
+/// Few tables, for few bytes; of both kinds of key.
+const TABLES: &str = "CREATE TABLE item(k TEXT PRIMARY KEY, laptop, server);
+    CREATE TABLE named(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+    INSERT INTO item VALUES('both',0,0),('laptop',0,0),('server',0,0),('laptop leaves',0,0),('server leaves',0,0);";
+
+/// A side's updates of a row of its own and of one that both change, inserts (the ids collide), and a delete.
+fn edits(side: &str) -> String {
+    format!(
+        "BEGIN; UPDATE item SET {side}=1 WHERE k IN('both','{side}'); INSERT INTO item VALUES('{side} new',1,1);
+         INSERT INTO named(name) VALUES('{side}'); DELETE FROM item WHERE k='{side} leaves'; COMMIT;"
+    )
+}
+
+/// What the history tells, whatever the cycles.
+const MOVES: &str = "SELECT side,tbl,before,after FROM move UNION ALL SELECT 'conflict',tbl,body,record FROM conflict";
+
 #[rstest]
 #[case::up(UP)]
 #[case::down(DOWN)]
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_after_each_count_of_bytes(#[case] way: usize) {
-    let step = if std::env::var_os("MODSYNC_EVERY_BYTE").is_some() {
-        1
-    } else {
-        97
-    };
-    let world = World::with_schema(SCHEMA);
+    let every = std::env::var("MODSYNC_CUT_EVERY").map_or(311, |every| every.parse().unwrap());
+    let world = World::with_schema(TABLES);
     std::fs::create_dir_all(world.remote_state()).unwrap();
     cycle(&world, &endless()).await.unwrap();
-    edit_both(&world, 0);
+    world.open_local().execute_batch(&edits("laptop")).unwrap();
+    world.open_remote().execute_batch(&edits("server")).unwrap();
     let before = Snapshot::of(&world);
 
     let whole = endless();
     assert_eq!(cycle(&world, &whole).await.unwrap(), Outcome::Synced);
     let total = usize::MAX - whole.left[way].load(Ordering::SeqCst);
     let expected = dump(&world.open_local());
+    let moves = rows(&open(&world.path("state/history.db")), MOVES);
+    assert_eq!(moves.len(), 11, "{moves:#?}");
 
     let (mut trials, mut ended) = (0, 0);
-    for count in (0..total).step_by(step).chain([total - 1]) {
+    for count in (0..total).step_by(every).chain([total - 1]) {
         before.restore();
         let line = match way {
             UP => Line::new(count, usize::MAX),
@@ -273,12 +289,14 @@ async fn cut_after_each_count_of_bytes(#[case] way: usize) {
             matches!(next, Outcome::Synced | Outcome::Unchanged),
             "{count}: {next:?}"
         );
+        world.assert_equal();
         assert!(
             expected == dump(&world.open_local()),
-            "after {count} bytes the laptop differs"
+            "after {count} bytes the outcome differs"
         );
-        assert_all_there(&world, 1);
         assert_one_base(&world);
+        let history = open(&world.path("state/history.db"));
+        assert_eq!(rows(&history, MOVES), moves, "after {count} bytes");
         trials += 1;
     }
     let way = ["up", "down"][way];

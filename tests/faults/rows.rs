@@ -70,13 +70,16 @@ pub fn assert_all_there(world: &World, count: usize) {
 /// The laptop's base and the server's copy of it are one: same rows, same generation.
 pub fn assert_one_base(world: &World) {
     let bases = [world.state().join("base.db"), sidecar(world)].map(|path| open(&path));
-    let tables = rows(&bases[0], "SELECT name FROM sqlite_master WHERE name GLOB 't_*'");
-    assert!(!tables.is_empty());
-    for sql in ["item", "grow", "named", "kid"]
-        .map(|table| format!("SELECT * FROM t_{table}"))
-        .into_iter()
-        .chain(["SELECT lineage,number FROM meta".to_owned()])
-    {
+    let tables = "SELECT name FROM sqlite_master WHERE type='table' AND name GLOB 't_*'";
+    let mut tables = bases[0].prepare(tables).unwrap();
+    let names: Vec<String> = tables
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(!names.is_empty());
+    let rows_of = names.iter().map(|name| format!("SELECT * FROM {name}"));
+    for sql in rows_of.chain(["SELECT lineage,number FROM meta".to_owned()]) {
         let [ours, theirs] = bases.each_ref().map(|base| rows(base, &sql));
         assert!(ours == theirs, "{sql}: the bases differ: {ours:?}\n{theirs:?}");
     }
