@@ -149,6 +149,8 @@ pub struct CycleSummary {
     pub outcome: Outcome,
     /// Why it ended so, for people; null when there is nothing to say.
     pub reason: Option<String>,
+    /// What to do about it, with the command to paste; null when there is nothing to do.
+    pub hint: Option<String>,
     /// What started it: "watch", "schedule", "poll", "sync-now", "start", "wake", "reload".
     pub trigger: String,
     /// When it started.

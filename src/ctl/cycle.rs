@@ -42,6 +42,7 @@ pub(super) fn render(cycle: &CycleSummary, style: &Style) -> String {
     }
     lines.extend(cycle.backup.iter().map(|name| format!("  backup {}", text::safe(name))));
     lines.push(format!("  {}", style.paint(Tone::Dim, &cost(cycle))));
+    lines.extend(cycle.hint.iter().map(|hint| format!("hint: {}", text::safe(hint))));
     lines.join("\n") + "\n"
 }
 

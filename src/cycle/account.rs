@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::exchange::Exchange;
 use super::pair::Pair;
-use super::{Trigger, report};
+use super::{Trigger, advice, report};
 use crate::control::types::{CycleSummary, Outcome, TableMoves};
 use crate::ssh::Traffic;
 
@@ -55,11 +55,16 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
     let tables = report::count_moves(&pair.layout, exchange);
     let sum = |read: fn(&TableMoves) -> u64| tables.iter().map(read).sum();
     let conflicts = exchange.tables.iter().map(|table| table.conflicts.len() as u64).sum();
-    let held_table = pair
-        .layout
-        .held
-        .first()
-        .map(|table| format!("table {} is not synced any more: {}", table.name, table.reason));
+    let held_table = pair.layout.held.first();
+    let (reason, hint) = match (held_table, exchange.held.first()) {
+        (Some(table), _) => (
+            Some(format!("table {} is not synced any more: {}", table.name, table.reason)),
+            Some(advice::unlike_schemas(&table.name)),
+        ),
+        (None, Some(held)) => (Some(held.to_string()), Some(held.hint(&pair.start_over()))),
+        (None, None) => (None, None),
+    };
+    let reason = join(&pair.notes, reason);
     let held = exchange.held_rows + pair.layout.held.len() as u64;
     let outcome = match (held + conflicts, exchange.is_empty()) {
         (0, true) => Outcome::Unchanged,
@@ -68,7 +73,8 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
     };
     CycleSummary {
         outcome,
-        reason: held_table.or_else(|| exchange.held.first().map(ToString::to_string)),
+        reason,
+        hint,
         pulled: sum(|moves| moves.pulled),
         pushed: sum(|moves| moves.pushed),
         deleted: sum(|moves| moves.deleted),
@@ -77,6 +83,12 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
         tables,
         ..summary
     }
+}
+
+/// What the record has to tell besides, and why the cycle ended as it did.
+pub(super) fn join(notes: &[String], reason: Option<String>) -> Option<String> {
+    let told: Vec<&str> = notes.iter().map(String::as_str).chain(reason.as_deref()).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Two rounds of one cycle told as one.
@@ -96,6 +108,7 @@ pub(super) fn add_round(mut total: CycleSummary, round: CycleSummary) -> CycleSu
         cycle: round.cycle.or(total.cycle),
         outcome,
         reason: round.reason.or(total.reason),
+        hint: round.hint.or(total.hint),
         pulled: total.pulled + round.pulled,
         pushed: total.pushed + round.pushed,
         deleted: total.deleted + round.deleted,

@@ -100,7 +100,7 @@ impl Pair {
 }
 
 /// The fact that remembers when the last backup was taken.
-const LAST: &str = "last_backup";
+pub(super) const LAST: &str = "last_backup";
 
 /// The fact that remembers the time in the last name that was given to a backup, whatever became of it.
 const NAMED: &str = "last_backup_name";

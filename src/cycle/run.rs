@@ -6,14 +6,14 @@
 
 use std::time::Instant;
 
-use super::account::{Account, add_round};
+use super::account::{Account, add_round, join};
 use super::exchange::{Exchange, Stopped};
 use super::history::Journal;
-use super::look::{look, under_lock, unlock, writes_to_local};
+use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
 use super::{CycleError, Progress, Trigger, report};
 use crate::control::types::{CycleSummary, Outcome, Phase, PhaseEvent, SyncRequest};
-use crate::model::Side;
+use crate::model::{RowOp, Side};
 use crate::replica::{Advance, Generation, Push};
 
 /// How often rows that another program changed under our hands are met again before the next cycle gets them.
@@ -42,6 +42,9 @@ pub(super) async fn run(
             break;
         }
     }
+    if !request.dry_run {
+        pair.notes.clear();
+    }
     total.ok_or_else(|| CycleError::failed("run a cycle: no round was run"))
 }
 
@@ -54,6 +57,9 @@ async fn one_round(
     progress: &Progress<'_>,
 ) -> Result<(CycleSummary, bool), CycleError> {
     let mut seen = look(pair, request, progress).await?;
+    if !request.dry_run {
+        may_write(pair, request, account.trigger, &seen).await?;
+    }
     if !request.dry_run && writes_to_local(&seen) {
         let Some(locked) = under_lock(pair, request, seen).await? else {
             return Ok((account.summary(pair), true));
@@ -70,7 +76,8 @@ async fn one_round(
             }
             let stopped = CycleSummary {
                 outcome: Outcome::Stopped,
-                reason: Some(held.to_string()),
+                reason: join(&pair.notes, Some(held.to_string())),
+                hint: Some(held.hint(&pair.start_over())),
                 ..account.summary(pair)
             };
             return Ok((stopped, false));
@@ -95,6 +102,22 @@ async fn one_round(
     };
     pair.acknowledge_unless_limited(request, &seen.heads);
     Ok(done)
+}
+
+/// What is looked at before anything is locked or written. Damage can look like rows that were deleted, so a side whose
+/// deletions are to be carried over is looked through; and there must be room for what will be written.
+async fn may_write(pair: &mut Pair, request: &SyncRequest, trigger: Trigger, seen: &Seen) -> Result<(), CycleError> {
+    let Ok(exchange) = &seen.exchange else { return Ok(()) };
+    for side in [Side::Local, Side::Server] {
+        let mut writes = exchange.tables.iter().flat_map(|table| table.ops(side.other()));
+        if writes.any(|op| matches!(op, RowOp::Delete(_))) {
+            pair.must_be_whole(side).await?;
+        }
+    }
+    match exchange.is_empty() {
+        true => Ok(()),
+        false => pair.must_have_room(exchange, request, trigger).await,
+    }
 }
 
 /// Writes what was merged: journal, laptop, server, agreement, record.

@@ -8,6 +8,7 @@ mod counts;
 pub mod engine;
 mod local_sql;
 mod names;
+mod opening;
 mod proof;
 mod push;
 mod schema;
@@ -17,6 +18,7 @@ mod statements;
 pub mod wire;
 
 pub use local_sql::LocalSql;
+pub use opening::{OpenError, Opening};
 pub use proof::TableDigest;
 pub use push::{Advance, Push, Pushed};
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
@@ -124,40 +126,6 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Takes a fresh session, attaches the base's file and reads the schema.
-    ///
-    /// # Errors
-    /// When the session or SQLite fails, or the database's text encoding is not UTF-8.
-    pub async fn open(
-        mut sql: Box<dyn Sql>,
-        side: Side,
-        sidecar: &str,
-        file: &str,
-    ) -> Result<(Self, Schema), SqlError> {
-        let mut script = Script::new();
-        script.step(schema::ENCODING);
-        script.step(format!("ATTACH {} AS base;", literal(&Value::text(sidecar))));
-        script.step(
-            "PRAGMA base.synchronous=NORMAL;\
-             CREATE TABLE IF NOT EXISTS base.meta(id INTEGER PRIMARY KEY CHECK(id=1),format INTEGER,lineage TEXT,number INTEGER,file TEXT);\
-             CREATE TEMP TABLE modsync_head(schema_version,data_version,lineage,number,file,moved);\
-             CREATE TEMP TABLE modsync_assert(holds CONSTRAINT modsync_assert CHECK(holds));",
-        );
-        sql.run(&script, &mut |row| schema::check_encoding(Fields::new("open", row)))
-            .await?;
-        let mut replica = Self {
-            sql,
-            side,
-            file: file.to_owned(),
-            tables: Vec::new(),
-            schema_version: 0,
-            seen: None,
-            locked: false,
-        };
-        let schema = replica.schema().await?;
-        Ok((replica, schema))
-    }
-
     /// Reads the schema: one round trip.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::answer::Fields;
 use super::sql::{Field, Script, SqlError, SqlErrorKind};
 use super::wire::encode_sql;
 use crate::model::{Affinity, Collation, Column, ForeignKey, Schema, Skipped, Table, Trigger, Value};
@@ -63,12 +62,11 @@ pub fn script() -> Script {
 /// The step that asks for the encoding of texts. It comes before anything else is done with a database.
 pub const ENCODING: &str = "SELECT 't'||encoding FROM pragma_encoding;";
 
-/// Takes the answer to [`ENCODING`].
+/// Judges the answer to [`ENCODING`].
 ///
 /// # Errors
 /// When it is another one than UTF-8: the same text would have other bytes there.
-pub fn check_encoding(mut fields: Fields) -> Result<(), SqlError> {
-    let encoding = fields.text()?;
+pub fn check_encoding(encoding: &str) -> Result<(), SqlError> {
     if encoding == "UTF-8" {
         return Ok(());
     }

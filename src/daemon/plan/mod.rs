@@ -76,8 +76,8 @@ enum Agreement {
     Unknown,
     /// Both sides held the same.
     Reached,
-    /// Something was held back or stopped, for this reason.
-    Missed(Option<String>),
+    /// Something was held back or stopped: why, and what to do.
+    Missed(Option<String>, Option<String>),
 }
 
 /// The state machine.
@@ -330,7 +330,7 @@ impl Plan {
                     Outcome::Synced | Outcome::Unchanged => Agreement::Reached,
                     // Conflicts have been settled, the losing values are on record: that can wait for a person.
                     Outcome::Attention if summary.held == 0 => Agreement::Reached,
-                    _ => Agreement::Missed(summary.reason.clone()),
+                    _ => Agreement::Missed(summary.reason.clone(), summary.hint.clone()),
                 };
             }
             (Some(Ok(_)), None) => self.ended_partly(now, scope),

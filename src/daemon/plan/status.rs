@@ -20,8 +20,8 @@ impl Plan {
             State::Offline
         } else if self.trouble.is_some() {
             State::Attention
-        } else if let Agreement::Missed(reason) = &self.agreement {
-            return (State::Attention, reason.clone(), None);
+        } else if let Agreement::Missed(reason, hint) = &self.agreement {
+            return (State::Attention, reason.clone(), hint.clone());
         } else if self.agreement == Agreement::Unknown {
             State::Starting
         } else if self.natural().is_some() {
@@ -38,7 +38,7 @@ impl Plan {
         let changed = known.local.is_some() || known.server.is_some();
         match &self.agreement {
             _ if changed || self.moving => Some(false),
-            Agreement::Missed(_) => Some(false),
+            Agreement::Missed(..) => Some(false),
             Agreement::Reached if self.server_known && self.trouble.is_none() => Some(true),
             _ => None,
         }
