@@ -42,8 +42,6 @@ pub struct Pair {
     pub(super) one_by_one: bool,
     /// Additions that were made and stand in no cycle's record yet.
     pub(super) carried: Vec<Change>,
-    /// The time in the last name that was given to a backup, whether or not it came to be.
-    pub(super) backup_named: Option<jiff::Timestamp>,
     /// The backup that this cycle has taken.
     pub(super) backed_up: Option<String>,
     /// What the server held when the last cycle had pushed.
@@ -102,7 +100,6 @@ impl Pair {
             refused: Vec::new(),
             one_by_one: false,
             carried: Vec::new(),
-            backup_named: None,
             backed_up: None,
             counted: None,
             health: Health::default(),
