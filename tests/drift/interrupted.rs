@@ -39,7 +39,7 @@ fn names(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cycle_that_is_cut_off_at_any_moment_is_gone_on_with() {
-    const CYCLES: usize = 40;
+    const CYCLES: usize = 24;
     let (world, mut pair) = synced().await;
     let mut cut = 0;
     for n in 0..CYCLES {
@@ -279,7 +279,7 @@ fn addition(dice: &mut Dice, step: usize, side: &str, tables: &[String]) -> Stri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_additions_on_both_sides_converge() {
-    const STEPS: usize = 60;
+    const STEPS: usize = 40;
     let schema = "CREATE TABLE t(k TEXT PRIMARY KEY, c INTEGER); INSERT INTO t VALUES('1',1),('2',2);";
     let world = World::with_schema(schema);
     let mut pair = world.pair().await;
