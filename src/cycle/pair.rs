@@ -66,17 +66,10 @@ impl Pair {
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
-        let history = folder.join("history.db");
-        private_file(&history)?;
-        let history = History::open(&history)?;
-        let client = match history.fact("client").await? {
-            Some(client) => client,
-            None => {
-                let client = random_name()?;
-                history.keep_fact("client", client.clone()).await?;
-                client
-            }
-        };
+        let path = folder.join("history.db");
+        private_file(&path)?;
+        let (history, note) = History::open(&path)?;
+        let (client, copied) = client(&history, &path).await?;
         Ok(Self {
             config,
             reach,
@@ -87,7 +80,7 @@ impl Pair {
             layout: Layout::default(),
             counted: None,
             health: Health::default(),
-            notes: Vec::new(),
+            notes: note.into_iter().chain(copied).collect(),
             base_inode: String::new(),
         })
     }
@@ -361,6 +354,27 @@ impl Pair {
         self.local = None;
         self.connect(progress).await
     }
+}
+
+/// The name of this laptop's sidecar on the server. A state folder that was copied gets another one, and says so: two
+/// daemons that move one base would each take the other's moves for a lost base.
+async fn client(history: &History, path: &Path) -> Result<(String, Option<String>), CycleError> {
+    let (known, file) = (history.fact("client").await?, inode(path));
+    let home = history.fact("client_file").await?;
+    let copied = known.is_some() && home.as_ref().is_some_and(|home| *home != file);
+    if home.as_ref() != Some(&file) {
+        history.keep_fact("client_file", file).await?;
+    }
+    if let Some(client) = known.filter(|_| !copied) {
+        return Ok((client, None));
+    }
+    let client = random_name()?;
+    history.keep_fact("client", client.clone()).await?;
+    let note = "the state folder is a copy of another one, and got a sidecar of its own on the server";
+    if copied {
+        tracing::warn!("{note}");
+    }
+    Ok((client, copied.then(|| note.to_owned())))
 }
 
 fn closed_meanwhile() -> CycleError {
