@@ -20,7 +20,11 @@ fn word_of(path: &Path) -> String {
 fn ssh(remote: &Remote, command: &str) -> String {
     let port = remote.port.map(|port| format!("-p {port} ")).unwrap_or_default();
     let user = remote.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
-    format!("ssh {port}{} {}", word(&format!("{user}{}", remote.host)), word(command))
+    format!(
+        "ssh {port}{} {}",
+        word(&format!("{user}{}", remote.host)),
+        word(command)
+    )
 }
 
 /// Moves a database and what SQLite keeps beside it out of the way. Backups stay: their names go on with a dot.

@@ -46,13 +46,18 @@ async fn put_aside_there(link: &dyn Link, path: &str) -> Result<String, CycleErr
     let to = kept_as(path);
     let mut script = String::new();
     for companion in COMPANIONS {
-        let (from, to) = (quoted(&format!("{path}{companion}"))?, quoted(&format!("{to}{companion}"))?);
+        let (from, to) = (
+            quoted(&format!("{path}{companion}"))?,
+            quoted(&format!("{to}{companion}"))?,
+        );
         script += &format!("[ ! -e {from} ] || mv -- {from} {to} || exit 1; ");
     }
     let said = command(link, &format!("{script}echo moved")).await?;
     match said.trim() {
         "moved" => Ok(to),
-        _ => Err(CycleError::failed(format!("move {path} aside on the server: it did not say that it was moved"))),
+        _ => Err(CycleError::failed(format!(
+            "move {path} aside on the server: it did not say that it was moved"
+        ))),
     }
 }
 
@@ -63,8 +68,15 @@ impl Pair {
             Base::Here => ("laptop's", put_aside(Path::new(path))?),
             Base::There(link) => ("server's", put_aside_there(link, path).await?),
         };
-        tracing::warn!(path, kept, cause, "the {whose} base cannot be used: it was moved aside, and is made anew");
-        self.note(format!("the {whose} base could not be used ({cause}) and is kept as {kept}"));
+        tracing::warn!(
+            path,
+            kept,
+            cause,
+            "the {whose} base cannot be used: it was moved aside, and is made anew"
+        );
+        self.note(format!(
+            "the {whose} base could not be used ({cause}) and is kept as {kept}"
+        ));
         Ok(())
     }
 

@@ -78,10 +78,6 @@ impl Sql for Watched {
     fn is_open(&self) -> bool {
         self.sql.is_open()
     }
-
-    fn allow_silence(&mut self, silence: Option<std::time::Duration>) {
-        self.sql.allow_silence(silence);
-    }
 }
 
 /// As texts name a side's database.
@@ -139,7 +135,8 @@ impl Pair {
                     return Ok((replica, schema));
                 }
                 Err(OpenError::Base(cause)) if !put_aside => {
-                    self.put_base_aside(Base::There(&**link), &hello.sidecar, &cause).await?;
+                    self.put_base_aside(Base::There(&**link), &hello.sidecar, &cause)
+                        .await?;
                     put_aside = true;
                     (session, _) = link.open_session(&self.session_options()).await?;
                 }
@@ -212,7 +209,10 @@ impl Pair {
                 continue;
             }
             let path = self.path_of(side);
-            let what = format!("is another database: it has none of the {} tables that were synced", known.len());
+            let what = format!(
+                "is another database: it has none of the {} tables that were synced",
+                known.len()
+            );
             let may_mean = "a path that is wrong in the config, or another file in its place? Put the right one back.";
             return Err(self.unusable(side, &path, &what, may_mean).await);
         }
@@ -226,7 +226,11 @@ impl Pair {
             let whole_rows = table.changed.iter().filter(|row| row.cells.iter().all(Option::is_some));
             whole_rows.count() as u64
         };
-        let kept: u64 = delta.tables.iter().map(|table| table.rows.saturating_sub(strange(table))).sum();
+        let kept: u64 = delta
+            .tables
+            .iter()
+            .map(|table| table.rows.saturating_sub(strange(table)))
+            .sum();
         let lacking: u64 = delta.tables.iter().map(|table| table.deleted.len() as u64).sum();
         if lacking < 2 || lacking <= kept {
             return Ok(());

@@ -1,7 +1,7 @@
 //! What both sides changed, read at one time and merged: what a cycle writes, and what `check` and `diff` show.
 
-use super::health::whose;
 use super::exchange::{Exchange, Limits, Stopped, is_base_of, touched_keys};
+use super::health::whose;
 use super::pair::{Pair, random_name};
 use super::recover::CutOff;
 use super::{CycleError, Progress};
@@ -195,12 +195,18 @@ async fn why_anew(pair: &mut Pair, request: &SyncRequest, sides: [&Changes; 2]) 
     };
     let (here, there) = pair.both()?;
     let files = [here.file().to_owned(), there.replica.file().to_owned()];
-    for (side, (changes, file)) in [Side::Local, Side::Server].into_iter().zip(sides.into_iter().zip(files)) {
+    for (side, (changes, file)) in [Side::Local, Side::Server]
+        .into_iter()
+        .zip(sides.into_iter().zip(files))
+    {
         if changes.head.generation.is_some() && changes.head.file.as_deref() != Some(&file) {
             if !request.allow_deletes {
                 pair.must_hold_what_was_synced(side, &changes.delta)?;
             }
-            return Ok(format!("the {} database is another file than at the last sync", whose(side)));
+            return Ok(format!(
+                "the {} database is another file than at the last sync",
+                whose(side)
+            ));
         }
     }
     Ok(match &server.head.generation {

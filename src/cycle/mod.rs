@@ -5,6 +5,7 @@ mod advice;
 mod aside;
 mod backup;
 mod compare;
+mod dependents;
 mod error;
 mod exchange;
 mod first;

@@ -106,12 +106,7 @@ async fn one_round(
 
 /// What is looked at before anything is locked or written. Damage can look like rows that were deleted, so a side whose
 /// deletions are to be carried over is looked through; and there must be room for what will be written.
-async fn may_write(
-    pair: &mut Pair,
-    request: &SyncRequest,
-    trigger: Trigger,
-    seen: &Seen,
-) -> Result<(), CycleError> {
+async fn may_write(pair: &mut Pair, request: &SyncRequest, trigger: Trigger, seen: &Seen) -> Result<(), CycleError> {
     let Ok(exchange) = &seen.exchange else { return Ok(()) };
     for side in [Side::Local, Side::Server] {
         let mut writes = exchange.tables.iter().flat_map(|table| table.ops(side.other()));

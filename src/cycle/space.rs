@@ -133,7 +133,12 @@ impl Pair {
 
     /// The laptop's folders; what is free in one that cannot be asked is no reason to stop.
     fn rooms_here(&self, need: &Need) -> Vec<Room> {
-        let parent = self.config.local.database.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let parent = self
+            .config
+            .local
+            .database
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         let (database, state) = (parent.unwrap_or(Path::new(".")), self.config.daemon.state_dir.as_path());
         let ours = need.base + need.record;
         let one_disk = device(database).is_some_and(|disk| Some(disk) == device(state));
@@ -163,7 +168,9 @@ impl Pair {
         let (database, sidecar) = (folder(&server.hello.database), folder(&server.hello.sidecar));
         let free = |folder: &str| {
             let folder = quoted(folder)?;
-            Ok::<_, CycleError>(format!("$(df -Pk -- {folder} | sed -n '$s/.* \\([0-9][0-9]*\\)  *[0-9][0-9]*% .*/\\1/p')"))
+            Ok::<_, CycleError>(format!(
+                "$(df -Pk -- {folder} | sed -n '$s/.* \\([0-9][0-9]*\\)  *[0-9][0-9]*% .*/\\1/p')"
+            ))
         };
         let script = format!("echo 0 {} {}", free(&database)?, free(&sidecar)?);
         let said = command(&*server.link, &script).await?;

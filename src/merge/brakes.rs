@@ -85,6 +85,11 @@ pub enum Seen {
         /// How many.
         rows: u64,
     },
+    /// Rows that refer to a row which is held.
+    Dependent {
+        /// How many.
+        rows: u64,
+    },
     /// Rows that a constraint of one side refuses.
     Barred {
         /// The side that refuses them.
@@ -152,10 +157,11 @@ pub fn max_delete(loss: &Loss<'_>, share: f64) -> Option<Held> {
 fn renamed(loss: &Loss<'_>) -> Option<Held> {
     let table = loss.table;
     let last_updated = table.column("last_updated");
-    let says_nothing = |column: &usize| {
-        table.key.contains(column) || table.rowid == Some(*column) || last_updated == Some(*column)
-    };
-    let rest: Vec<usize> = (0..table.columns.len()).filter(|column| !says_nothing(column)).collect();
+    let says_nothing =
+        |column: &usize| table.key.contains(column) || table.rowid == Some(*column) || last_updated == Some(*column);
+    let rest: Vec<usize> = (0..table.columns.len())
+        .filter(|column| !says_nothing(column))
+        .collect();
     if rest.is_empty() {
         return None;
     }

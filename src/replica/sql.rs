@@ -1,7 +1,5 @@
 //! The seam: SQL lines in, rows out. See `docs/protocol.md` for the wire form.
 
-use std::time::Duration;
-
 use futures_util::future::BoxFuture;
 
 use crate::model::Value;
@@ -57,10 +55,6 @@ pub trait Sql: Send {
 
     /// Whether it can be used: not after an error, nor after a run that was cut off.
     fn is_open(&self) -> bool;
-
-    /// Sets how long the far end may be silent from now on, for what takes it longer than usual; `None` is the usual
-    /// limit. Where there is no line there is no limit.
-    fn allow_silence(&mut self, _silence: Option<Duration>) {}
 }
 
 /// Why a script failed.

@@ -71,7 +71,17 @@ fn new_rows_do_not_make_up_for_those_that_went() {
     let gone = rows(0..40, "old").map(RowOp::Delete);
     let writes: Vec<RowOp> = gone.chain(rows(1000..1100, "new").map(RowOp::Insert)).collect();
     let held = max_delete(&loss(&table, 160, &writes), 0.25).unwrap();
-    assert!(matches!(held.seen, Seen::Deletes { deletes: 40, rows: 100, .. }), "{held:?}");
+    assert!(
+        matches!(
+            held.seen,
+            Seen::Deletes {
+                deletes: 40,
+                rows: 100,
+                ..
+            }
+        ),
+        "{held:?}"
+    );
 }
 
 #[test]
@@ -96,7 +106,10 @@ fn rows_that_come_again_under_other_keys_are_named_so() {
         ..stages()
     };
     let answer = max_delete(&loss(&keys_alone, 60, &moved(60)), 0.25).unwrap();
-    assert!(matches!(answer.seen, Seen::Deletes { .. }), "nothing tells which row became which");
+    assert!(
+        matches!(answer.seen, Seen::Deletes { .. }),
+        "nothing tells which row became which"
+    );
 }
 
 #[test]
@@ -178,8 +191,7 @@ fn work_that_was_done_row_by_row_is_not_held() {
         (0..90).map(update).collect()
     };
     for rules in [grouped, dated] {
-        let held =
-            |time: &dyn Fn(i64) -> i64| wiped_column(&loss(&table, 100, &decided(time)), &rules).is_some();
+        let held = |time: &dyn Fn(i64) -> i64| wiped_column(&loss(&table, 100, &decided(time)), &rules).is_some();
         assert!(!held(&|key| 1000 + key), "each at its own time");
         assert!(held(&|_| 1000), "all at one time");
         assert!(held(&|key| -key), "no time of their own");

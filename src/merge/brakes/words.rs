@@ -64,6 +64,9 @@ impl fmt::Display for Held {
             Seen::Unkeyed { rows } => write!(f, "{table}: {rows} rows with NULL in their key stay where they are"),
             Seen::Doubled { keys } => write!(f, "{table}: {keys} keys belong to more than one row; the table is held"),
             Seen::Newer { rows } => write!(f, "{table}: {rows} rows are newer on the server and were left there"),
+            Seen::Dependent { rows } => {
+                write!(f, "{table}: {rows} rows refer to rows that are held, and wait for them")
+            }
             Seen::Barred { side, rows } => write!(
                 f,
                 "{table}: a constraint of the {} database refuses {rows} rows of the other side; they are held",
@@ -80,7 +83,10 @@ fn emptied(f: &mut fmt::Formatter<'_>, table: &str, side: Side, rows: u64, every
             f,
             "all rows of all tables are gone from the {lost} database ({table} had {rows}); nothing was written"
         ),
-        false => write!(f, "{table}: all {rows} rows are gone from the {lost} database; the {keeps} keeps them"),
+        false => write!(
+            f,
+            "{table}: all {rows} rows are gone from the {lost} database; the {keeps} keeps them"
+        ),
     }
 }
 
@@ -115,6 +121,7 @@ impl Held {
                 self.table
             ),
             Seen::Newer { .. } => "a cycle that pulls brings them: `modsyncctl sync-now`".to_owned(),
+            Seen::Dependent { .. } => "they go on with the rows that they refer to".to_owned(),
             Seen::Barred { side, .. } => format!(
                 "make both schemas alike, or change the rows: `modsyncctl diff {}` shows them as writes for the {} database",
                 self.table,
