@@ -325,7 +325,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// Whether the file is no history: damaged, no database at all, or another program's.
 fn is_damage(error: &rusqlite::Error) -> bool {
     let damage = [Some(ErrorCode::DatabaseCorrupt), Some(ErrorCode::NotADatabase)];
-    let other_columns = matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such column"));
+    let other_columns =
+        matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such column"));
     damage.contains(&error.sqlite_error_code()) || other_columns
 }
 

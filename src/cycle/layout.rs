@@ -70,6 +70,12 @@ impl Layout {
         if !setup.sync {
             return Err("left out by the config (sync = false)".into());
         }
+        if theirs.strict != local.strict {
+            let side = if local.strict { "laptop" } else { "server" };
+            return Err(format!(
+                "it is STRICT on the {side} alone, which refuses values that the other side takes"
+            ));
+        }
         let mut ours = local.clone();
         let mut theirs = aligned(theirs, &ours)?;
         if let Some(names) = &setup.key {
@@ -145,6 +151,7 @@ fn aligned(table: &Table, like: &Table) -> Result<Table, String> {
         key: like.key.clone(),
         rowid: table.rowid.and_then(moved),
         autoincrement: table.autoincrement,
+        strict: table.strict,
         unique: table.unique.iter().filter_map(set).collect(),
         foreign_keys: foreign_keys.collect(),
         triggers: table.triggers.clone(),

@@ -137,6 +137,7 @@ impl Pair {
             replica: server,
             hello,
         });
+        self.must_be_ours([&local_schema, &server_schema]).await?;
         self.lay_out(&local_schema, &server_schema).await
     }
 
@@ -153,7 +154,7 @@ impl Pair {
         };
         let (hello, message) = match error {
             SessionError::NoDatabase { hello, message } if hello.state == DatabaseState::Missing => (hello, message),
-            error => return Err(error.into()),
+            error => return Err(self.no_session(error).await),
         };
         if local_missing {
             return Err(CycleError::attention(
@@ -191,14 +192,11 @@ impl Pair {
         }
         let backup = match side {
             Side::Local => String::new(),
-            Side::Server => format!(
-                "To bring back the last backup, or the laptop's where there is none: `{}`. ",
-                self.restore_server(path).await
-            ),
+            Side::Server => format!("{}. ", self.bring_back(side, path).await),
         };
         Err(CycleError::attention(
             format!(
-                "open the {} database {path}: it was there at the last sync and is gone; nothing was written",
+                "the {} database {path} was there at the last sync and is gone; nothing was written",
                 health::whose(side)
             ),
             format!(
@@ -272,7 +270,6 @@ impl Pair {
             .base_tables()
             .await
             .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-        self.must_be_known(schemas, &known).await?;
         for BaseTable { name, .. } in &known {
             let [on_laptop, on_server] = schemas.map(|schema| schema.has(name));
             let side = match (on_laptop, on_server) {
@@ -316,6 +313,7 @@ impl Pair {
             .schema()
             .await
             .map_err(|error| CycleError::of_sql(Side::Server, error))?;
+        self.must_be_ours([&local_schema, &server_schema]).await?;
         self.lay_out(&local_schema, &server_schema).await
     }
 

@@ -52,9 +52,8 @@ pub fn replace_by_another_database(stage: &mut Stage) {
     stage.run("CREATE TABLE bookmark(url TEXT PRIMARY KEY, title TEXT); INSERT INTO bookmark VALUES('a', 'b')");
 }
 
-/// The same program's database, of somebody else.
+/// The same program's database, of somebody else. The right one is kept beside it.
 pub fn replace_by_a_strangers(stage: &mut Stage) {
-    stage.world.path("stranger.db");
     let stranger = stage.world.path("stranger.db");
     modsync::demo::data::create(&stranger, 60).unwrap();
     let database = crate::support::world::open(&stranger);
@@ -67,7 +66,17 @@ pub fn replace_by_a_strangers(stage: &mut Stage) {
         )
         .unwrap();
     drop(database);
+    std::fs::rename(stage.path(), kept(stage)).unwrap();
     std::fs::rename(stranger, stage.path()).unwrap();
+}
+
+/// Puts back what [`replace_by_a_strangers`] kept.
+pub fn put_back(stage: &mut Stage) {
+    std::fs::rename(kept(stage), stage.path()).unwrap();
+}
+
+fn kept(stage: &Stage) -> std::path::PathBuf {
+    stage.path().with_extension("kept")
 }
 
 /// A page in the middle that holds rows becomes zeros, as after a disk error.
@@ -75,10 +84,19 @@ pub fn overwrite_a_page(stage: &mut Stage) {
     const PAGE: usize = 4096;
     const LEAF: u8 = 0x0d;
     let bytes = std::fs::read(stage.path()).unwrap();
-    let leaves: Vec<usize> = (1..bytes.len() / PAGE).filter(|page| bytes[page * PAGE] == LEAF).collect();
+    let leaves: Vec<usize> = (1..bytes.len() / PAGE)
+        .filter(|page| bytes[page * PAGE] == LEAF)
+        .collect();
+    // Most of them hold products.
     let page = leaves[leaves.len() / 2];
     let file = std::fs::OpenOptions::new().write(true).open(stage.path()).unwrap();
     file.write_all_at(&[0; PAGE], (page * PAGE) as u64).unwrap();
+}
+
+/// The same while programs work: one of them commits, so that everybody reads the file anew.
+pub fn overwrite_a_page_at_work(stage: &mut Stage) {
+    overwrite_a_page(stage);
+    stage.run("UPDATE retailer_url_patterns SET confidence=0.5 WHERE rowid=1");
 }
 
 /// A PHP script that holds a lock until it is told to end.

@@ -14,10 +14,10 @@ use crate::support::world::World;
 
 /// What a damage is done to.
 pub struct Stage {
+    /// What has to end before the world does: a process that holds a lock, a disk.
+    pub held: Vec<Box<dyn std::any::Any>>,
     pub world: World,
     pub side: Side,
-    /// What has to stay as it is until the person has acted: a process that holds a lock.
-    pub held: Vec<Box<dyn std::any::Any>>,
 }
 
 /// How the person goes on.
@@ -49,7 +49,9 @@ impl Stage {
     }
 
     pub fn open(&self) -> Connection {
-        crate::support::world::open(&self.path())
+        let database = crate::support::world::open(&self.path());
+        database.execute_batch("PRAGMA foreign_keys=OFF").unwrap();
+        database
     }
 
     /// Runs SQL on the side that is damaged.
@@ -64,7 +66,9 @@ impl Stage {
             Side::Server => {
                 let names = std::fs::read_dir(self.world.remote_state()).unwrap();
                 let mut paths = names.map(|entry| entry.unwrap().path());
-                paths.find(|path| path.extension().is_some_and(|kind| kind == "db")).unwrap()
+                paths
+                    .find(|path| path.extension().is_some_and(|kind| kind == "db"))
+                    .unwrap()
             }
         }
     }
@@ -82,7 +86,9 @@ impl Stage {
         }
         Evidence {
             files,
-            generations: [Side::Local, Side::Server].map(|side| generation(&self.base(side))).into(),
+            generations: [Side::Local, Side::Server]
+                .map(|side| generation(&self.base(side)))
+                .into(),
         }
     }
 }
@@ -90,7 +96,9 @@ impl Stage {
 /// The generation that a base's file has.
 pub fn generation(base: &Path) -> Option<(String, i64)> {
     let connection = Connection::open_with_flags(base, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
-    let row = connection.query_row("SELECT lineage, number FROM meta", [], |row| Ok((row.get(0)?, row.get(1)?)));
+    let row = connection.query_row("SELECT lineage, number FROM meta", [], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
     row.ok()
 }
 
@@ -122,14 +130,31 @@ pub fn products(side: Side) -> (Stage, Daemon) {
     (stage, daemon)
 }
 
-/// Plays a scenario to its end.
+/// Plays a scenario to its end: the damage comes while the daemon runs.
 pub fn play(name: &str, code: i32, (mut stage, daemon): (Stage, Daemon), damage: fn(&mut Stage), way_on: &WayOn) {
     damage(&mut stage);
     let before = stage.evidence();
+    see_through(name, code, (stage, daemon), &before, way_on);
+}
 
+/// The same where the damage comes while the daemon is stopped.
+pub fn play_at_rest(
+    name: &str,
+    code: i32,
+    (mut stage, mut daemon): (Stage, Daemon),
+    damage: fn(&mut Stage),
+    way_on: &WayOn,
+) {
+    daemon.terminate();
+    damage(&mut stage);
+    let before = stage.evidence();
+    daemon.again();
+    see_through(name, code, (stage, daemon), &before, way_on);
+}
+
+fn see_through(name: &str, code: i32, (mut stage, daemon): (Stage, Daemon), before: &Evidence, way_on: &WayOn) {
     let told = tell(&stage, &daemon, code);
-
-    assert_same(&stage.evidence(), &before);
+    assert_same(&stage.evidence(), before);
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(format!("{name}-{}", stage.side), told);
     });
@@ -145,17 +170,37 @@ fn assert_same(now: &Evidence, before: &Evidence) {
     assert_eq!(now.generations, before.generations, "a base has moved");
 }
 
+/// Sees that a cycle stops or holds for a reason that names these, writes nothing, and goes on afterwards.
+pub fn stops((mut stage, daemon): (Stage, Daemon), damage: fn(&mut Stage), names: &[&str], way_on: &WayOn) {
+    damage(&mut stage);
+    let before = stage.evidence();
+    let told = tell(&stage, &daemon, 4);
+    assert_same(&stage.evidence(), &before);
+    for name in names {
+        assert!(told.contains(name), "{name} is not told: {told}");
+    }
+    go_on(&mut stage, &daemon, way_on);
+}
+
 /// Asks for a cycle, twice, and for the status; what is said, and that the exit codes are as expected.
 fn tell(stage: &Stage, daemon: &Daemon, code: i32) -> String {
     let text = daemon.ctl(&["sync-now"]);
     let (json_code, summary) = daemon.json(&["sync-now"]);
     let (status_code, status) = daemon.json(&["status"]);
-    assert_eq!((text.code, json_code, status_code), (code, code, 4), "{text:?}\n{summary:#}\n{status:#}");
+    assert_eq!(
+        (text.code, json_code, status_code),
+        (code, code, 4),
+        "{text:?}\n{summary:#}\n{status:#}"
+    );
     let pick = |document: &Json, fields: &[&str]| -> Json {
-        let picked = fields.iter().filter_map(|field| Some((*field, document.get(field)?.clone())));
+        let picked = fields
+            .iter()
+            .filter_map(|field| Some((*field, document.get(field)?.clone())));
         json!(picked.collect::<BTreeMap<_, _>>())
     };
-    let cycle = ["code", "error", "hint", "outcome", "reason", "held", "pulled", "pushed", "deleted", "backup"];
+    let cycle = [
+        "code", "error", "hint", "outcome", "reason", "held", "pulled", "pushed", "deleted", "backup",
+    ];
     let mut standing = pick(&status, &["state", "reason", "recommendation", "in_sync"]);
     standing["last_cycle"] = pick(&status["last_cycle"], &["outcome", "reason", "hint", "held"]);
     let told = format!(
@@ -177,7 +222,9 @@ fn redacted(stage: &Stage, told: &str) -> String {
     let told = mask(&told, "backup_", |c| c.is_ascii_digit() || c == '_');
     let told = mask(&told, "damaged-", |c| c.is_ascii_digit() || c == '_');
     let told = mask(&told, "near line ", |c| c.is_ascii_digit());
-    let told = mask(&told, "on /site/products.db: ", |c| c != ':' && c != ';' && c != '"' && c != '\n');
+    let told = mask(&told, "on /site/products.db: ", |c| {
+        c != ':' && c != ';' && c != '"' && c != '\n'
+    });
     let told = mask(&told, "server database: ", |c| c != ' ');
     let told = mask(&told, "is damaged: ", |c| c != ';');
     let lines = told.lines().filter(|line| !line.contains("round trip"));
@@ -188,7 +235,9 @@ fn redacted(stage: &Stage, told: &str) -> String {
 fn mask(text: &str, mark: &str, of: impl Fn(char) -> bool) -> String {
     let mut parts = text.split(mark);
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |masked, part| masked + mark + "[…]" + part.trim_start_matches(&of))
+    parts.fold(first, |masked, part| {
+        masked + mark + "[…]" + part.trim_start_matches(&of)
+    })
 }
 
 fn go_on(stage: &mut Stage, daemon: &Daemon, way_on: &WayOn) {
@@ -196,7 +245,12 @@ fn go_on(stage: &mut Stage, daemon: &Daemon, way_on: &WayOn) {
         WayOn::Paste(number) => {
             let status = daemon.status();
             let hint = status["recommendation"].as_str().unwrap();
-            let command = hint.split('`').skip(1).step_by(2).nth(*number).unwrap_or_else(|| panic!("no such command: {hint}"));
+            let command = hint
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .nth(*number)
+                .unwrap_or_else(|| panic!("no such command: {hint}"));
             let pasted = paste(stage, command);
             assert_eq!(pasted.code, 0, "{command}: {pasted:?}");
         }
@@ -228,7 +282,11 @@ pub fn paste(stage: &Stage, command: &str) -> Answer {
         std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let output = Command::new("sh").args(["-c", command]).env("PATH", path).output().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", command])
+        .env("PATH", path)
+        .output()
+        .unwrap();
     Answer {
         code: output.status.code().unwrap(),
         out: String::from_utf8(output.stdout).unwrap(),
