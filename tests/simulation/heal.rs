@@ -28,13 +28,15 @@ pub fn run(scenario: &Scenario, parent: &Path) -> Verdict {
                 world.cycle(laptop, Kind::Whole, &[]).await;
             }
         }
-        for event in &scenario.events {
+        for (number, event) in scenario.events.iter().enumerate() {
             world.carry_out(event).await;
+            trace(&world, &number.to_string());
         }
         if scenario.seed.is_multiple_of(2) {
             world.end_daemons().await;
         }
         let mut wrong = heal(&world).await;
+        trace(&world, "at the end");
         world.end_daemons().await;
         wrong.extend(judge(&world));
         Verdict {
@@ -42,6 +44,16 @@ pub fn run(scenario: &Scenario, parent: &Path) -> Verdict {
             tally: world.tally(),
         }
     })
+}
+
+/// Tells what all databases hold, where `MODSYNC_TRACE` asks for it.
+fn trace(world: &World, when: &str) {
+    if std::env::var_os("MODSYNC_TRACE").is_none() {
+        return;
+    }
+    for place in world.places() {
+        println!("{when}: {place:?}: {:?}", world.content(place));
+    }
 }
 
 /// Lets every laptop run until nothing moves any more. With the brakes on, held deletions stay until they are allowed.

@@ -82,6 +82,7 @@ fn report(seed: u64, wrong: &[String], parent: &Path) -> String {
     let first = kind(wrong)[0].to_owned();
     let fails = |scenario: &Scenario| kind(&try_run(scenario, parent).wrong).contains(&first.as_str());
     let short = shrink::shrink(generate::scenario(seed), &fails);
+    println!("seed {seed}, made short:");
     let wrong = try_run(&short, parent).wrong;
     format!("MODSYNC_SEED={seed} MODSYNC_RUNS=1\n{short}{}\n", wrong.join("\n"))
 }

@@ -43,6 +43,9 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Whether it has something that tells its rows apart.
     pub synced: bool,
+    /// Whether it has nothing but ids, and SQLite gives the largest one out again when its row is gone. Then a new row
+    /// in the place of an old one cannot be told from an edit of it, by nobody.
+    pub reuses_ids: bool,
 }
 
 impl Table {
@@ -110,16 +113,22 @@ impl Schema {
             .map(|(column, _, declared)| format!("{column} {declared}"))
             .collect();
         self.ddl += &format!("CREATE TABLE {name}({}{tail}){options};\n", lines.join(","));
-        let columns = columns.iter().map(|(column, role, declared)| Column {
+        let made = columns.iter().map(|(column, role, declared)| Column {
             name: (*column).to_owned(),
             role: *role,
             required: declared.contains("NOT NULL"),
         });
         self.tables.push(Table {
             name,
-            columns: columns.collect(),
+            columns: made.collect(),
             synced: true,
+            reuses_ids: false,
         });
+        let table = self.tables.last_mut().unwrap();
+        let kept = columns
+            .iter()
+            .any(|(_, _, declared)| declared.contains("AUTOINCREMENT"));
+        table.reuses_ids = !kept && table.find(Role::Key).is_none();
     }
 
     /// Rows with nothing but an id.
@@ -281,6 +290,7 @@ fn products() -> Schema {
             name: name.to_owned(),
             columns: columns.unwrap().map(Result::unwrap).collect(),
             synced: true,
+            reuses_ids: false,
         }
     });
     Schema {
