@@ -22,8 +22,7 @@ async fn schema_of(sql: &str) -> Schema {
         file: "",
         look_through: false,
     };
-    let opened = Replica::open(Box::new(session), &opening).await;
-    opened.unwrap().1
+    Replica::open(Box::new(session), &opening).await.unwrap().1
 }
 
 /// What is agreed once both sides have this schema.
