@@ -220,6 +220,11 @@ impl Case<'_> {
         if now.contains(&fact.value) || self.lost.contains(fact) {
             return true;
         }
+        // The row whose version lost may be the one that took this one's place.
+        let same = |lost: &Fact| (lost.table, lost.column, &lost.value) == (fact.table, fact.column, &fact.value);
+        if self.may_change_hands(fact.table) && self.lost.iter().any(same) {
+            return true;
+        }
         // A NULL that came with its row is nobody's value; without a base no NULL is.
         if fact.value.is_null() && (origin.inserted || self.world.lost_base() || !self.world.scenario.agreed) {
             return true;
