@@ -367,3 +367,6 @@ fn refused(action: &str, path: &Path, error: &rusqlite::Error) -> CycleError {
 fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
