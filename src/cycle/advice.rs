@@ -38,6 +38,9 @@ fn put_aside(database: &str) -> String {
     )
 }
 
+/// What to do when rows stand against a unique index of the other side.
+pub(super) const REPEATED: &str = "make these rows differ, or drop the index on the side that has it";
+
 /// What to do when a table is on one side alone, or otherwise there.
 pub(super) fn unlike_schemas(table: &str) -> String {
     format!(
@@ -78,10 +81,19 @@ impl Pair {
 
     /// The command that tells which programs have a side's database open.
     pub(super) fn who_has_it(&self, side: Side, database: &str) -> String {
-        let fuser = format!("fuser -v {}", word(database));
+        self.on(side, format!("fuser -v {}", word(database)))
+    }
+
+    /// The command that puts what can be read of a damaged database into another file.
+    pub(super) fn salvage(&self, side: Side, database: &str) -> String {
+        let saved = word(&format!("{database}.recovered"));
+        self.on(side, format!("sqlite3 {} .recover | sqlite3 {saved}", word(database)))
+    }
+
+    fn on(&self, side: Side, command: String) -> String {
         match side {
-            Side::Local => fuser,
-            Side::Server => ssh(&self.config.remote, &fuser),
+            Side::Local => command,
+            Side::Server => ssh(&self.config.remote, &command),
         }
     }
 

@@ -162,24 +162,25 @@ impl Pair {
             }
             OpenError::Empty => (
                 "is empty, it has no bytes".to_owned(),
-                "a copy that was cut off, or a program that made it anew? Put the right file back.",
+                "a copy that was cut off, or a program that made it anew? Put the right file back.".to_owned(),
             ),
             OpenError::Damaged(verdict) if verdict.contains("not a database") => (
                 "is no SQLite database".to_owned(),
-                "another program's file, or a path that is wrong in the config? Put the right file back.",
+                "another program's file, or a path that is wrong in the config? Put the right file back.".to_owned(),
             ),
             OpenError::Damaged(verdict) => {
                 let verdict = verdict.split_whitespace().collect::<Vec<_>>().join(" ");
                 let known = verdict.find("database disk image is malformed");
                 let verdict = known.and_then(|at| verdict.get(at..)).unwrap_or(&verdict);
-                (
-                    format!("is damaged: {verdict}"),
-                    "a file that was cut short, a copy made while it was written, or a disk error? `sqlite3 FILE .recover` \
-                     saves what can be read.",
-                )
+                let may_mean = format!(
+                    "a file that was cut short, a copy made while it was written, or a disk error? To save what can be \
+                     read: `{}`.",
+                    self.salvage(side, path)
+                );
+                (format!("is damaged: {verdict}"), may_mean)
             }
         };
-        self.unusable(side, path, &what, may_mean).await
+        self.unusable(side, path, &what, &may_mean).await
     }
 
     fn locked(&self, side: Side, path: &str) -> CycleError {

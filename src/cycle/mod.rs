@@ -20,6 +20,7 @@ mod reach;
 mod recover;
 mod report;
 mod run;
+mod schema;
 mod space;
 mod syncer;
 

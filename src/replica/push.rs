@@ -138,6 +138,7 @@ impl Replica {
         if let Some(((_, table), _)) = touched().next() {
             sql += &take_lock(table);
         }
+        sql += &self.assert_schema();
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
         let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
         for trigger in triggers() {
@@ -216,6 +217,15 @@ impl Replica {
         }
     }
 
+    /// Ends the script unless the schema is the one that was read: the statements, and the triggers that are made again,
+    /// belong to that one. Inside the write transaction.
+    pub(super) fn assert_schema(&self) -> String {
+        format!(
+            "INSERT INTO temp.modsync_assert SELECT 0 FROM pragma_schema_version WHERE schema_version<>{};",
+            self.schema_version
+        )
+    }
+
     /// Ends the script unless the file is the one that was compared, and the base is.
     ///
     /// It stands inside the transactions as well. An engine whose line was cut goes on with what it had received; behind
@@ -276,7 +286,7 @@ impl Replica {
 
 /// Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a transaction over
 /// two files needs a super-journal.
-fn take_lock(table: &Table) -> String {
+pub(super) fn take_lock(table: &Table) -> String {
     format!("DELETE FROM {} WHERE 0;", names::live(&table.name))
 }
 
@@ -311,13 +321,14 @@ fn create(trigger: &Trigger) -> String {
 }
 
 /// Our own assertions fail as constraints; say what they mean.
-fn explain(error: SqlError) -> SqlError {
+pub(super) fn explain(error: SqlError) -> SqlError {
     if error.kind == SqlErrorKind::Constraint && error.message.contains("modsync_assert") {
-        let message = "write: the rows do not read back as they were written, or the base or the database's file is \
-                       another one by now; nothing was written"
-            .to_owned();
+        let message =
+            "write: the rows do not read back as they were written, or the schema, the base or the database's \
+                       file is another one by now; nothing was written"
+                .to_owned();
         return SqlError {
-            kind: SqlErrorKind::Constraint,
+            kind: SqlErrorKind::MovedOn,
             message,
         };
     }
