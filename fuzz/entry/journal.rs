@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
         let file = cell.get_or_init(|| {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("history.db");
-            let history = History::open(&path).unwrap();
+            let (history, _) = History::open(&path).unwrap();
             let by_hand = Connection::open(&path).unwrap();
             by_hand.execute_batch("PRAGMA synchronous=OFF").unwrap();
             File {

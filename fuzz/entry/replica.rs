@@ -3,7 +3,7 @@
 //!
 //! Properties: what is read can be merged and written; no reader keeps more rows than came.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use futures_util::future::BoxFuture;
 use modsync::model::{Key, Row, RowOp, Schema, Side, Table};
@@ -12,7 +12,7 @@ use modsync::replica::{
 };
 
 /// The answers of an honest server to what opening asks: its encoding and its schema.
-const HONEST: &[u8] = b"tUTF-8\ntpages\ti2\n\ntversion\ti7\n\
+const HONEST: &[u8] = b"tUTF-8\ntpages\ti2\n\ntversion\ti7\tt3.40.1\n\
     tobject\ttp\tttable\ttp\ttCREATE TABLE p(url TEXT PRIMARY KEY NOT NULL, a, last_updated TEXT)\n\
     tobject\ttq\tttable\ttq\ttCREATE TABLE q(id INTEGER PRIMARY KEY, p REFERENCES p(url), n TEXT)\n\
     tcolumn\ttp\tturl\ttTEXT\ti1\ti1\ti0\n\
@@ -51,7 +51,8 @@ async fn ask_everything(answers: &[u8]) -> Result<(), SqlError> {
         .await
         .map_err(said)?;
     let tables = synced(&schema, rows);
-    replica.prepare(tables.clone()).await?;
+    let no_renames = vec![Vec::new(); tables.len()];
+    replica.prepare(tables.clone(), &no_renames, &BTreeSet::new()).await?;
     let changes = replica.changes().await?;
     let kept = changes
         .delta

@@ -4,6 +4,7 @@ mod account;
 mod advice;
 mod aside;
 mod backup;
+mod client;
 mod compare;
 mod dependents;
 mod error;
@@ -20,6 +21,7 @@ mod readback;
 mod recover;
 mod report;
 mod run;
+mod schema;
 mod space;
 mod syncer;
 

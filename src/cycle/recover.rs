@@ -32,23 +32,26 @@ impl Pair {
     ) -> Result<(), CycleError> {
         tracing::info!(cycle, ?cut, "going on from a cycle that was cut off");
         let keys = self.keys_of(&journal);
-        if cut == CutOff::BeforeAgreeing {
+        // Without all its tables the laptop's base cannot be brought up; then a new one is begun after this.
+        if cut == CutOff::BeforeAgreeing && self.has_all_tables_of(&journal) {
             self.take_over_base(&journal, &keys).await?;
         }
-        let (local, _) = self.both()?;
-        let fail = |error| CycleError::of_sql(Side::Local, error);
-        let live = local.live_rows(&keys).await.map_err(fail)?;
-        let base = match cut {
-            CutOff::BeforePushing => None,
-            _ => Some(local.base_rows(&keys).await.map_err(fail)?),
+        let (local, server) = self.both()?;
+        let fail = |side| move |error| CycleError::of_sql(side, error);
+        let here = local.live_rows(&keys).await.map_err(fail(Side::Local))?;
+        // The line may have gone after the server's commit and before its base moved: then its rows tell.
+        let there = match cut {
+            CutOff::BeforePushing => server.replica.live_rows(&keys).await.map_err(fail(Side::Server))?,
+            _ => local.base_rows(&keys).await.map_err(fail(Side::Local))?,
         };
-        let live = by_key(&self.layout.local, live);
-        let base = base.map(|rows| by_key(&self.layout.local, rows));
-        let happened = Happened::new(&self.layout.local, &live, base.as_deref(), &journal);
-        happened.keep_in(&mut journal);
+        let (here, there) = (by_key(&self.layout.local, here), by_key(&self.layout.local, there));
+        let pushed = cut != CutOff::BeforePushing;
+        Happened::new(&self.layout.local, &here, &there, pushed, &journal).keep_in(&mut journal);
         journal.summary.outcome = Outcome::Interrupted;
         journal.summary.reason = Some("it was cut off; the next cycle went on from there".to_owned());
-        self.history.end(cycle, journal).await
+        let recorded = journal.summary.schema.clone();
+        self.history.end(cycle, journal).await?;
+        self.carried_is_recorded(&recorded).await
     }
 
     /// Copies the server's base rows of the journal's keys into the laptop's base.
@@ -77,6 +80,12 @@ impl Pair {
             .map_err(|error| CycleError::of_sql(Side::Local, error))
     }
 
+    /// Whether every table of the journal is synced at the moment: none is held, or waits for the other side's schema.
+    fn has_all_tables_of(&self, journal: &Journal) -> bool {
+        let synced = |planned: &JournalTable| self.layout.local.iter().any(|table| table.name == planned.table);
+        journal.tables.iter().all(synced)
+    }
+
     /// The journal's keys in the layout's order of tables.
     fn keys_of(&self, journal: &Journal) -> Vec<Vec<Key>> {
         let keys = |name: &str| {
@@ -97,55 +106,56 @@ fn by_key(tables: &[Table], rows: Vec<Vec<Row>>) -> Vec<Rows> {
 struct Happened<'a> {
     tables: &'a [Table],
     /// The laptop's rows of the journal's keys as they are now.
-    live: &'a [Rows],
-    /// The base's rows of these keys, when the push went through.
-    base: Option<&'a [Rows]>,
+    here: &'a [Rows],
+    /// What tells of the push: the base's rows where it is known to have gone through, else the server's as they are now.
+    there: &'a [Rows],
+    /// Whether the push is known to have gone through.
+    pushed: bool,
     /// Whether the laptop's transaction was committed.
     committed: bool,
 }
 
 impl<'a> Happened<'a> {
     /// The laptop's writes are one transaction, and they go before the push: one of them that is there tells of all.
-    fn new(tables: &'a [Table], live: &'a [Rows], base: Option<&'a [Rows]>, journal: &Journal) -> Self {
+    fn new(tables: &'a [Table], here: &'a [Rows], there: &'a [Rows], pushed: bool, journal: &Journal) -> Self {
         let mut happened = Self {
             tables,
-            live,
-            base,
-            committed: base.is_some(),
+            here,
+            there,
+            pushed,
+            committed: pushed,
         };
         happened.committed |= journal.tables.iter().any(|planned| {
             let place = happened.place(planned);
             let mut writes = planned.writes.iter().filter(|write| write.side == Side::Local);
-            place.is_some_and(|(table, live, _)| writes.any(|write| is_as_after(table, live, write)))
+            place.is_some_and(|(table, here, _)| writes.any(|write| is_as_after(table, here, write)))
         });
         happened
     }
 
     /// The table of the layout that a table of the journal is, with its rows. One whose columns have changed since is
     /// none: its rows cannot be compared, and what was planned stands in the record.
-    fn place(&self, planned: &JournalTable) -> Option<(&'a Table, &'a Rows, Option<&'a Rows>)> {
+    fn place(&self, planned: &JournalTable) -> Option<(&'a Table, &'a Rows, &'a Rows)> {
         let same = |table: &Table| {
             let columns = table.columns.iter().map(|column| &column.name);
             table.name == planned.table && columns.eq(&planned.columns)
         };
         let index = self.tables.iter().position(same)?;
-        let base = self.base.and_then(|base| base.get(index));
-        Some((self.tables.get(index)?, self.live.get(index)?, base))
+        Some((self.tables.get(index)?, self.here.get(index)?, self.there.get(index)?))
     }
 
     /// Takes out of the journal what did not happen.
     fn keep_in(&self, journal: &mut Journal) {
         for planned in &mut journal.tables {
-            let Some((table, live, base)) = self.place(planned) else {
+            let Some((table, here, there)) = self.place(planned) else {
                 continue;
             };
             planned.writes.retain(|write| match write.side {
-                Side::Local => self.was_taken_here(table, live, base, write),
-                // A write whose guard failed is not in the base, which moved by what was written.
-                Side::Server => base.is_some_and(|base| is_as_after(table, base, write)),
+                Side::Local => self.was_taken_here(table, here, there, write),
+                Side::Server => self.was_taken_there(table, there, write),
             });
-            if base.is_none() {
-                self.keep_settled_conflicts(planned, live);
+            if !self.pushed {
+                self.keep_settled_conflicts(planned, here, there);
             }
         }
         recount(&mut journal.summary, &journal.tables);
@@ -153,19 +163,31 @@ impl<'a> Happened<'a> {
 
     /// A row that is neither as it was nor as it should be has been changed again since. One that is as it was, a
     /// constraint had barred.
-    fn was_taken_here(&self, table: &Table, live: &Rows, base: Option<&Rows>, write: &Written) -> bool {
-        let agreed = base.is_some_and(|base| is_as_after(table, base, write));
-        agreed || self.committed && !is_as_before(table, live, write)
+    fn was_taken_here(&self, table: &Table, here: &Rows, there: &Rows, write: &Written) -> bool {
+        let agreed = self.pushed && is_as_after(table, there, write);
+        agreed || self.committed && !is_as_before(table, here, write)
     }
 
-    /// Without a push, a conflict was settled only where the laptop took the server's version; any other is met again.
-    fn keep_settled_conflicts(&self, planned: &mut JournalTable, live: &Rows) {
+    /// A write whose guard failed is not in the base, which moved by what was written. The server's own rows say less: one
+    /// that is neither there nor as it was may have been changed before the push or after it.
+    fn was_taken_there(&self, table: &Table, there: &Rows, write: &Written) -> bool {
+        let gone = |row: &Row| !there.contains_key(&table.key_of(row));
+        match (&write.before, &write.after) {
+            (Some(before), None) if !self.pushed => gone(before),
+            _ => is_as_after(table, there, write),
+        }
+    }
+
+    /// Where nobody knows of a push, a conflict was settled if the version that lost is no longer where it was. Any other
+    /// is met again. The server may have taken the laptop's version and its base not have moved: then both hold the
+    /// same, nothing is met again, and this record is all that is left of what the server had.
+    fn keep_settled_conflicts(&self, planned: &mut JournalTable, here: &Rows, there: &Rows) {
         let settled: Vec<bool> = planned
             .conflicts
             .iter()
-            .map(|conflict| {
-                let taken = live.get(&conflict.key) != conflict.local.as_ref();
-                self.committed && conflict.winner == Side::Server && taken
+            .map(|conflict| match conflict.winner {
+                Side::Server => self.committed && here.get(&conflict.key) != conflict.local.as_ref(),
+                Side::Local => there.get(&conflict.key) != conflict.server.as_ref(),
             })
             .collect();
         let mut keep = settled.iter();

@@ -9,13 +9,14 @@ use std::time::Instant;
 use super::account::{Account, add_round, join};
 use super::exchange::{Exchange, Stopped};
 use super::history::Journal;
+use super::layout::Layout;
 use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
 use super::readback::look_again;
 use super::{CycleError, Progress, Trigger, report};
-use crate::control::types::{CycleSummary, Outcome, Phase, PhaseEvent, SyncRequest};
+use crate::control::types::{CycleSummary, ErrorCode, Outcome, Phase, PhaseEvent, SyncRequest};
 use crate::model::{RowOp, Side};
-use crate::replica::{Advance, Generation, Push};
+use crate::replica::{Advance, Generation, Push, Pushed};
 
 /// How often rows that another program changed under our hands are met again before the next cycle gets them.
 const ROUNDS: u32 = 5;
@@ -29,12 +30,29 @@ pub(super) async fn run(
 ) -> Result<CycleSummary, CycleError> {
     let mut total: Option<CycleSummary> = None;
     pair.counted = None;
-    for _ in 0..ROUNDS {
+    pair.backed_up = None;
+    for round in 0..ROUNDS {
         let since = Instant::now();
         pair.connect(progress).await?;
         let account = Account::open(pair, trigger, since);
         let plan = request.plan.as_ref().filter(|_| total.is_none());
-        let (summary, moved_on) = one_round(pair, request, plan, &account, progress).await?;
+        if round == 0 {
+            pair.try_schema_again(trigger).await?;
+        }
+        let schemas = pair.schema_versions();
+        let (summary, moved_on) = match one_round(pair, request, plan, &account, progress).await {
+            Ok(done) => done,
+            Err(error) if error.code == ErrorCode::Failed && round + 1 < ROUNDS => {
+                // A schema that changed under our statements makes them fail, and nothing of them is written.
+                pair.reopen(progress).await?;
+                if pair.schema_versions() == schemas {
+                    return Err(error);
+                }
+                tracing::info!(%error, "a schema changed in the middle of the cycle: going on with the new one");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         total = Some(match total {
             Some(total) => add_round(total, summary),
             None => summary,
@@ -57,7 +75,7 @@ async fn one_round(
     account: &Account,
     progress: &Progress<'_>,
 ) -> Result<(CycleSummary, bool), CycleError> {
-    let mut seen = look(pair, request, progress).await?;
+    let mut seen = look_at_both(pair, request, account, progress).await?;
     if !request.dry_run {
         may_write(pair, request, account.trigger, &seen).await?;
     }
@@ -90,11 +108,12 @@ async fn one_round(
     if request.dry_run {
         let planned = CycleSummary {
             outcome: Outcome::Planned,
+            schema: pair.waiting_for_schema(),
             ..account.tell(pair, &exchange)
         };
         return Ok((planned, false));
     }
-    let done = match exchange.is_empty() {
+    let done = match exchange.is_empty() && pair.carried.is_empty() {
         true => {
             unlock(pair).await?;
             (account.tell(pair, &exchange), false)
@@ -103,6 +122,26 @@ async fn one_round(
     };
     pair.acknowledge_unless_limited(request, &seen.heads);
     Ok(done)
+}
+
+/// Asks both sides what they changed, once what was added to one schema is in the other.
+async fn look_at_both(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    account: &Account,
+    progress: &Progress<'_>,
+) -> Result<Seen, CycleError> {
+    for _ in 0..ROUNDS {
+        // The look comes first: into or out of a database that is not the right one nothing is carried.
+        let seen = look(pair, request, progress).await?;
+        if seen.exchange.is_err() || !pair.has_to_carry(request) {
+            return Ok(seen);
+        }
+        pair.carry_over(request, account.trigger, progress).await?;
+    }
+    Err(CycleError::failed(
+        "read both schemas: a program goes on changing one of them; the next cycle tries again",
+    ))
 }
 
 /// What is looked at before anything is locked or written. Damage can look like rows that were deleted, so a side whose
@@ -152,10 +191,9 @@ async fn carry_out(
     let backup = push_to_server(pair, request, account.trigger, &mut exchange, [from, &to], &phase).await?;
     // What follows a backup goes over the line behind the cycle's back, and counts for no cycle.
     let line = account.line(pair);
-    let backup = match backup {
-        Some(path) => Some(pair.backup_taken(path).await?),
-        None => None,
-    };
+    if let Some(path) = backup {
+        pair.backup_taken(path).await?;
+    }
     phase(Phase::Agree);
     let (local, _) = pair.both()?;
     let settled = local.settle(&exchange.settled(), from, &to).await;
@@ -163,11 +201,12 @@ async fn carry_out(
 
     let summary = line.put_into(CycleSummary {
         cycle: Some(cycle),
-        backup,
+        backup: pair.backed_up.clone(),
         ..account.tell(pair, &exchange)
     });
     let ended = journal(pair, &exchange, summary.clone());
     pair.history.end(cycle, ended).await?;
+    pair.carried_is_recorded(&summary.schema).await?;
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
 
@@ -184,34 +223,34 @@ fn must_be(plan: &str, now: &str) -> Result<(), CycleError> {
 /// Writes the merge's result into the laptop's database, under the lock, and gives the lock back. A row that a constraint
 /// bars stays as it is, and waits on both sides.
 async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut Exchange) -> Result<(), CycleError> {
-    let ops = exchange.ops(Side::Local);
-    if ops.iter().all(Vec::is_empty) {
-        return unlock(pair).await;
+    let fail = |error| CycleError::of_sql(Side::Local, error);
+    loop {
+        let ops = exchange.ops(Side::Local);
+        if ops.iter().all(Vec::is_empty) {
+            return unlock(pair).await;
+        }
+        let push = Push {
+            ops,
+            read_back: !request.no_verify,
+            ..Push::default()
+        };
+        let pushed = pair.both()?.0.push(&push).await.map_err(fail)?;
+        let Some((index, rows)) = barred_by_id(&pair.layout, &pushed) else {
+            exchange.refuse(&pair.layout, Side::Local, &pushed);
+            return unlock(pair).await;
+        };
+        pair.both()?.0.undo().await.map_err(fail)?;
+        exchange.hold_barred(&pair.layout, index, rows);
     }
-    let push = Push {
-        ops,
-        read_back: !request.no_verify,
-        ..Push::default()
-    };
-    let (local, _) = pair.both()?;
-    let pushed = local
-        .push(&push)
-        .await
-        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-    // Where the id is the key, a row that yields is copied to its new id and overwritten at the old one: if that is
-    // barred nothing of it may stay.
-    let mut tables = pair.layout.local.iter().zip(&pushed.barred);
-    if let Some((table, _)) = tables.find(|(table, barred)| table.keyed_by_rowid() && !barred.is_empty()) {
-        return Err(CycleError::attention(
-            format!(
-                "write to the local table {}: one of its constraints refuses a row of the server",
-                table.name
-            ),
-            "give both databases the same constraints",
-        ));
-    }
-    exchange.refuse(&pair.layout, Side::Local, &pushed);
-    unlock(pair).await
+}
+
+/// A table of which a row was barred where the id is the key: its number, and how many rows. A row that yields its id is
+/// copied to the new one and overwritten at the old one, so nothing of what was to be written may stay.
+fn barred_by_id(layout: &Layout, pushed: &Pushed) -> Option<(usize, u64)> {
+    let mut tables = layout.local.iter().zip(&pushed.barred).enumerate();
+    tables.find_map(|(index, (table, barred))| {
+        (table.keyed_by_rowid() && !barred.is_empty()).then_some((index, barred.len() as u64))
+    })
 }
 
 /// Writes the merge's result into the server's database and moves the base there, in one request. The backup, when one
