@@ -269,8 +269,8 @@ async fn schemas_that_cannot_be_are_refused() {
         (
             "no column at all",
             Lie::skip(COLUMNS),
-            ErrorCode::Attention,
-            "no table in common",
+            ErrorCode::Failed,
+            "each time a side was another one",
         ),
     ] {
         trial.change_both();

@@ -127,7 +127,7 @@ async fn an_answer_that_no_one_keeps_ends_as_well() {
 async fn a_login_shell_that_never_speaks_is_given_up_in_time() {
     let began = Instant::now();
     let error = session("sleep 60 </dev/null; exit", |options| {
-        options.greeting = Duration::from_millis(500)
+        options.greeting = Duration::from_millis(500);
     })
     .await;
     assert!(error.contains("0.5 s"), "{error}");
