@@ -54,23 +54,29 @@ pub fn expired(times: &[Timestamp], keep_last: u32, keep_daily: u32) -> Vec<Time
 }
 
 impl Pair {
-    /// The path of the backup to take before the server is written to; `None` when none is due, or this cycle has one. A
-    /// cycle that a person asked for always takes one.
+    /// Whether a backup is to be taken before the server is written to: not when this cycle has one. A cycle that a person
+    /// asked for always takes one.
+    pub(super) async fn backup_is_due(&mut self, request: &SyncRequest, trigger: Trigger) -> Result<bool, CycleError> {
+        if request.no_backup || !self.config.backup.enabled || self.backed_up.is_some() {
+            return Ok(false);
+        }
+        // One from the future was taken when the clock was wrong: nobody knows how old it is.
+        let last = remembered(&self.history, LAST).await?;
+        let now = Timestamp::now();
+        let age = last.and_then(|last| std::time::Duration::try_from(now.duration_since(last)).ok());
+        Ok(trigger == Trigger::SyncNow || age.is_none_or(|age| age >= self.config.backup.min_interval))
+    }
+
+    /// The path of the backup to take before the server is written to; `None` when none is due.
     pub(super) async fn due_backup(
         &mut self,
         request: &SyncRequest,
         trigger: Trigger,
     ) -> Result<Option<String>, CycleError> {
-        if request.no_backup || !self.config.backup.enabled || self.backed_up.is_some() {
+        if !self.backup_is_due(request, trigger).await? {
             return Ok(None);
         }
         let now = Timestamp::now();
-        // One from the future was taken when the clock was wrong: nobody knows how old it is.
-        let last = remembered(&self.history, LAST).await?;
-        let age = last.and_then(|last| std::time::Duration::try_from(now.duration_since(last)).ok());
-        if trigger != Trigger::SyncNow && age.is_some_and(|age| age < self.config.backup.min_interval) {
-            return Ok(None);
-        }
         // Names go by the second. One that was given out before may be there, unfinished, after a cycle that was cut off.
         let named = remembered(&self.history, NAMED).await?;
         let time = match named.and_then(|named| named.checked_add(jiff::Span::new().seconds(1)).ok()) {
@@ -89,6 +95,7 @@ impl Pair {
         let (link, database) = (Arc::clone(&server.link), server.hello.database.clone());
         let name = file_name(&backup).to_owned();
         self.history.keep_fact(LAST, Timestamp::now().to_string()).await?;
+        self.history.keep_fact(FILE, backup.clone()).await?;
         let keep = self.config.backup.clone();
         tokio::spawn(async move {
             if let Err(error) = tidy(&*link, &database, &backup, &keep).await {
@@ -101,7 +108,10 @@ impl Pair {
 }
 
 /// The fact that remembers when the last backup was taken.
-pub(super) const LAST: &str = "last_backup";
+const LAST: &str = "last_backup";
+
+/// The fact that remembers its path.
+pub(super) const FILE: &str = "last_backup_file";
 
 /// The fact that remembers the time in the last name that was given to a backup, whatever became of it.
 const NAMED: &str = "last_backup_name";
