@@ -137,6 +137,14 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        what: "a table that is held for another type gets nothing else either",
+        before: Some(T),
+        local: "CREATE TABLE t(k TEXT PRIMARY KEY, v INTEGER)",
+        server: "CREATE TABLE t(k TEXT PRIMARY KEY, v, more); CREATE INDEX i ON t(k, v)",
+        changes: &[],
+        stays: &["! t: column \"v\" is INTEGER on the laptop and without a type on the server; the laptop changed it"],
+    },
+    Case {
         what: "computed columns move no rows: one that cannot be added holds none",
         before: Some(T),
         local: "CREATE TABLE t(k TEXT PRIMARY KEY, v, twice AS (v||v), kept AS (v) STORED)",
