@@ -189,6 +189,7 @@ impl Plan<'_> {
             table: table.name.clone(),
             name: column.name.clone(),
             sql,
+            computed: column.generated,
             unique: Vec::new(),
         })
     }
