@@ -200,7 +200,7 @@ const CASES: &[Case] = &[
         stays: &[
             "c: a view only on the laptop: it cannot be made on the server: no such table: main.absent",
             "d: a view only on the laptop: it cannot be made on the server: no such table: main.c",
-            "e: a view only on the laptop: it cannot be made on the server: not authorized to use function: load_extension",
+            "e: a view only on the laptop: it cannot be made on the server: unsafe use of load_extension()",
         ],
     },
 ];
