@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health::{self, Health};
+use super::health::Health;
 use super::history::History;
 use super::layout::Layout;
 use super::reach::{OverSsh, Reach};
 use super::schema::{Change, Drift};
-use super::{CycleError, first};
+use super::{CycleError, client, first};
 use crate::config::Config;
 use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side};
 use crate::random;
-use crate::replica::{self, Head, Replica, Sql};
+use crate::replica::{Head, Replica, Sql};
 use crate::ssh::{DatabaseState, Hello, Link, SessionError, SessionOptions, Traffic};
 
 /// How long a statement waits for another program's lock.
@@ -77,17 +77,10 @@ impl Pair {
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
-        let history = folder.join("history.db");
-        private_file(&history)?;
-        let history = History::open(&history)?;
-        let client = match history.fact("client").await? {
-            Some(client) => client,
-            None => {
-                let client = random_name()?;
-                history.keep_fact("client", client.clone()).await?;
-                client
-            }
-        };
+        let path = folder.join("history.db");
+        private_file(&path)?;
+        let (history, note) = History::open(&path)?;
+        let (client, copied) = client::name(&history, &path).await?;
         let mut pair = Self {
             config,
             reach,
@@ -103,7 +96,7 @@ impl Pair {
             backed_up: None,
             counted: None,
             health: Health::default(),
-            notes: Vec::new(),
+            notes: note.into_iter().chain(copied).collect(),
             base_inode: String::new(),
         };
         pair.remember_carried().await?;
@@ -162,6 +155,7 @@ impl Pair {
             replica: server,
             hello,
         });
+        self.must_be_ours([&local_schema, &server_schema]).await?;
         self.lay_out(&local_schema, &server_schema).await
     }
 
@@ -178,7 +172,7 @@ impl Pair {
         };
         let (hello, message) = match error {
             SessionError::NoDatabase { hello, message } if hello.state == DatabaseState::Missing => (hello, message),
-            error => return Err(error.into()),
+            error => return Err(self.no_session(error).await),
         };
         if local_missing {
             return Err(CycleError::attention(
@@ -205,33 +199,6 @@ impl Pair {
                 format!("{}.db", self.client),
             )
         }
-    }
-
-    /// A database that is missing is made from the other one, but only where the two never met: one that was there and
-    /// is gone may be on a disk that is not mounted.
-    async fn must_be_first(&mut self, side: Side, path: &str) -> Result<(), CycleError> {
-        let synced = replica::generation_of(&self.base_file()).is_some_and(|number| number > 0);
-        if !synced {
-            return Ok(());
-        }
-        let backup = match side {
-            Side::Local => String::new(),
-            Side::Server => format!(
-                "To bring back the last backup, or the laptop's where there is none: `{}`. ",
-                self.restore_server(path).await
-            ),
-        };
-        Err(CycleError::attention(
-            format!(
-                "open the {} database {path}: it was there at the last sync and is gone; nothing was written",
-                health::whose(side)
-            ),
-            format!(
-                "a disk that is not mounted, or a file that was moved? Put it back. {backup}To have it made anew from the {}: `{}`",
-                health::whose(side.other()),
-                self.start_over()
-            ),
-        ))
     }
 
     /// The laptop's base.
@@ -277,6 +244,7 @@ impl Pair {
             .schema()
             .await
             .map_err(|error| CycleError::of_sql(Side::Server, error))?;
+        self.must_be_ours([&local_schema, &server_schema]).await?;
         self.lay_out(&local_schema, &server_schema).await
     }
 

@@ -32,7 +32,8 @@ impl Pair {
     ) -> Result<(), CycleError> {
         tracing::info!(cycle, ?cut, "going on from a cycle that was cut off");
         let keys = self.keys_of(&journal);
-        if cut == CutOff::BeforeAgreeing {
+        // Without all its tables the laptop's base cannot be brought up; then a new one is begun after this.
+        if cut == CutOff::BeforeAgreeing && self.has_all_tables_of(&journal) {
             self.take_over_base(&journal, &keys).await?;
         }
         let (local, server) = self.both()?;
@@ -77,6 +78,12 @@ impl Pair {
             .settle(&settled, &journal.from, &journal.to)
             .await
             .map_err(|error| CycleError::of_sql(Side::Local, error))
+    }
+
+    /// Whether every table of the journal is synced at the moment: none is held, or waits for the other side's schema.
+    fn has_all_tables_of(&self, journal: &Journal) -> bool {
+        let synced = |planned: &JournalTable| self.layout.local.iter().any(|table| table.name == planned.table);
+        journal.tables.iter().all(synced)
     }
 
     /// The journal's keys in the layout's order of tables.

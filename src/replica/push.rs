@@ -134,10 +134,12 @@ impl Replica {
                 .filter(|(_, ops)| !ops.is_empty())
         };
         let [begin, end] = self.transaction_words();
-        let mut sql = begin.to_owned() + &self.assert_ground(push);
+        let mut sql = begin.to_owned();
+        // First of all: a transaction that has read before another program wrote can never get the lock in WAL mode.
         if let Some(((_, table), _)) = touched().next() {
             sql += &take_lock(table);
         }
+        sql += &self.assert_ground(push);
         sql += &self.assert_schema();
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
         let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
@@ -171,7 +173,7 @@ impl Replica {
     pub async fn lock(&mut self) -> Result<i64, SqlError> {
         let mut script = Script::new();
         script.step(format!(
-            "BEGIN;{}",
+            "BEGIN;{}SAVEPOINT modsync_lock;",
             self.tables.first().map(take_lock).unwrap_or_default()
         ));
         script.step("SELECT 'i'||data_version FROM pragma_data_version;");
@@ -184,6 +186,16 @@ impl Replica {
             })
             .await?;
         version.ok_or_else(|| missing("lock"))
+    }
+
+    /// Takes back what was written since [`lock`](Self::lock), and keeps the lock.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub async fn undo(&mut self) -> Result<(), SqlError> {
+        let mut script = Script::new();
+        script.step("ROLLBACK TO modsync_lock;");
+        self.sql.run(&script, &mut |_| Ok(())).await
     }
 
     /// Commits what was written since [`lock`](Self::lock), if it was called.
