@@ -24,6 +24,7 @@ pub fn judge(world: &World) -> Vec<String> {
     let records: Vec<Recorded> = laptops
         .flat_map(|laptop| record::read(&world.state(laptop).join("history.db"), laptop, schema))
         .collect();
+    world.count("conflict on record", records.len() as u64);
     let ledger = world.ledger();
     let case = Case {
         world,
