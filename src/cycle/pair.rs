@@ -21,6 +21,8 @@ pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// The laptop's base, in the state folder.
 const BASE: &str = "base.db";
+/// The folder with copies of the server's files, where the engine works on such, in the state folder.
+const SERVER: &str = "server";
 
 /// The laptop's database, the server's, and what was done between them.
 pub struct Pair {
@@ -143,6 +145,7 @@ impl Pair {
         let link = self.reach.dial(&self.config).await?;
         let options = SessionOptions {
             busy_timeout: BUSY,
+            copies: self.config.daemon.state_dir.join(SERVER),
             ..SessionOptions::new(
                 &self.config.remote.database,
                 self.config.remote.engine,

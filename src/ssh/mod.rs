@@ -1,6 +1,7 @@
 //! The way to the server: connection, authentication, known hosts, the SQL session and its engines, SFTP.
 
 mod auth;
+mod by_file;
 mod connection;
 mod fault;
 mod handshake;

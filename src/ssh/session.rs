@@ -5,6 +5,7 @@ mod hello;
 mod launch;
 mod lines;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct SessionOptions {
     pub engine: EngineChoice,
     /// File name of this laptop's sidecar within the state folder on the server.
     pub sidecar: String,
+    /// Where an engine that works on copies keeps them on this machine.
+    pub copies: PathBuf,
     /// How long a statement waits for another program's lock.
     pub busy_timeout: Duration,
     /// How long the line may be silent while an answer is awaited and nothing can be sent.
@@ -49,6 +52,7 @@ impl SessionOptions {
             database: database.into(),
             engine,
             sidecar: sidecar.into(),
+            copies: PathBuf::new(),
             busy_timeout: Duration::from_secs(5),
             silence: Duration::from_secs(30),
             max_line: 256 * 1024 * 1024,
