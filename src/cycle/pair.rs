@@ -8,7 +8,7 @@ use super::history::History;
 use super::layout::Layout;
 use super::reach::{OverSsh, Reach};
 use super::{CycleError, first};
-use crate::config::{self, Config};
+use crate::config::{self, Config, EngineChoice};
 use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side, Skipped};
@@ -59,6 +59,12 @@ impl Pair {
     /// # Errors
     /// As there.
     pub async fn reached_by(config: Config, reach: Box<dyn Reach>) -> Result<Self, CycleError> {
+        if config.remote.engine == EngineChoice::Sftp {
+            tracing::warn!(
+                "engine = \"sftp\" is the second best: the server's database file is exchanged whole, which any other engine \
+                 avoids; see docs/safety.md"
+            );
+        }
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;

@@ -34,6 +34,11 @@ pub(super) struct Record {
     pub identity: u64,
     /// The server's file that `seen.db` is a copy of.
     pub seen: Option<Stamp>,
+    /// Whether that file was read in the very second in which it was written, so that a write which left no mark in the
+    /// header could have gone unseen: it has to be read once more.
+    pub unsure: bool,
+    /// Whether this laptop has the lock among laptops, or is about to take it.
+    pub locked: bool,
     /// Files that were replaced, and are looked at for a while.
     pub watched: Vec<Watch>,
     /// Numbers exchanges.
@@ -189,7 +194,7 @@ impl Copies {
     }
 
     /// Takes what was downloaded into `fresh.db` for the server's file, if it is a whole database.
-    pub(super) fn take(&mut self, stamp: Stamp) -> Result<(), SqlError> {
+    pub(super) fn take(&mut self, stamp: Stamp, unsure: bool) -> Result<(), SqlError> {
         late::must_be_whole(&self.path("fresh.db"))?;
         if self.record.seen.as_ref().is_some_and(|before| stamp.is_before(before)) {
             tracing::warn!("the server's database is an older file than the last one seen: beginning anew with it");
@@ -200,8 +205,15 @@ impl Copies {
         }
         self.put("fresh.db", "seen.db")?;
         self.record.seen = Some(stamp);
+        self.record.unsure = unsure;
         self.save()?;
         self.load()
+    }
+
+    /// Notes, on the disk, that we have no lock among laptops any more.
+    pub(super) fn without_lock(&mut self) -> Result<(), SqlError> {
+        self.record.locked = false;
+        self.save()
     }
 
     /// Makes `copy.db` what `seen.db` is.
@@ -269,7 +281,8 @@ impl Copies {
         Ok(Stamp { size, mtime: 0, header })
     }
 
-    /// Notes, on the disk, that the file `seen.db` is about to be replaced on the server, and gets another name there.
+    /// Notes, on the disk, that the lock among laptops is about to be taken, and the server's file, of which `seen.db` is
+    /// a copy, to be replaced, which gives it another name.
     pub(super) fn expect_exchange(&mut self, path: impl FnOnce(u64) -> String) -> Result<Watch, SqlError> {
         let stamp = self.record.seen.clone().ok_or_else(nothing_seen)?;
         self.record.exchanges += 1;
@@ -286,6 +299,7 @@ impl Copies {
         // A second name: `seen.db` is only ever replaced.
         fs::hard_link(self.path("seen.db"), &image).map_err(|error| failed("keep", &image, &error))?;
         self.record.watched.push(watch.clone());
+        self.record.locked = true;
         self.save()?;
         Ok(watch)
     }
@@ -294,6 +308,7 @@ impl Copies {
     pub(super) fn exchanged(&mut self, stamp: Stamp) -> Result<(), SqlError> {
         self.put("next.db", "seen.db")?;
         self.record.seen = Some(stamp);
+        self.record.unsure = false;
         self.save()
     }
 

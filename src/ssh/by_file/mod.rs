@@ -48,7 +48,8 @@ impl FileSql {
         let (database, mut hello) = greet::find(&sftp, &options.database).await?;
         let mut site = Site::new(sftp, database.clone(), client);
         let mut copies = Copies::open(&options.copies, format!("{server} {database}")).await?;
-        site.tidy(&copies.watched()).await?;
+        site.tidy(&copies.watched(), copies.record.locked).await?;
+        copies.without_lock()?;
         refresh(&mut site, &mut copies).await?;
         let sql = LocalSql::open(&copies.path("copy.db"), OpenMode::ReadWrite, options.busy_timeout).await?;
         if let Some(file) = &mut hello.file {
@@ -69,27 +70,29 @@ impl FileSql {
         if script.steps() == [LOOK] {
             return self.look(answer).await;
         }
-        self.freshen().await?;
+        let mut sight = self.freshen().await?;
         let (script, backup) = script.apart_from_backup();
         for _ in 0..TRIES {
             let before = self.copies.counters();
             let rows = self.run_here(&script).await?;
             let after = self.copies.counters();
-            let done = match before[0] == after[0] {
-                true => self.back_up(backup).await.map(|()| true),
-                false => self.push(backup).await,
+            let wrote = before[0] != after[0];
+            let now = match wrote {
+                true => self.push(&sight, backup).await?,
+                false => self.back_up(&sight, backup).await.map(|()| Some(sight))?,
             };
-            if done? {
+            if let Some(now) = now {
                 if before[1] != after[1] {
                     self.copies.apart(|copies| copies.publish_base()).await?;
                 }
-                let sight = self.see().await?;
-                self.save_late_writes(sight).await?;
+                if wrote {
+                    self.save_late_writes(now).await?;
+                }
                 return rows.into_iter().try_for_each(answer);
             }
             tracing::info!("the server's database has moved on meanwhile: nothing was written, trying again");
             self.copies.apart(|copies| copies.unload_base()).await?;
-            self.reload().await?;
+            sight = self.reload().await?;
         }
         Err(self.site.busy(
             "each time that it was to be exchanged a program was writing to it, or keeps a journal beside it (journal_mode \
@@ -110,7 +113,8 @@ impl FileSql {
     /// Answers a look without bringing anything: the copy's version, and more where the server's file is another one.
     async fn look(&mut self, answer: &mut Answer<'_>) -> Result<(), SqlError> {
         let sight = self.see().await?;
-        let known = self.copies.record.seen.is_some() && sight.stamp == self.copies.record.seen && sight.wal == 0;
+        let record = &self.copies.record;
+        let known = sight.stamp == record.seen && sight.wal == 0 && !record.unsure;
         let news = !known || !self.late(&sight).is_empty();
         if self.sight.0.as_ref() != Some(&sight) {
             self.sight = (Some(sight), self.sight.1 + 1);
@@ -139,7 +143,7 @@ impl FileSql {
     }
 
     /// Brings the copy up to the server's file, with what came late into files that were replaced.
-    async fn freshen(&mut self) -> Result<(), SqlError> {
+    async fn freshen(&mut self) -> Result<Sight, SqlError> {
         let sight = refresh(&mut self.site, &mut self.copies).await?;
         self.save_late_writes(sight).await
     }
@@ -155,13 +159,13 @@ impl FileSql {
 /// Brings the server's file here unless it is the one that is here.
 async fn refresh(site: &mut Site, copies: &mut Copies) -> Result<Sight, SqlError> {
     let (stamp, sight) = site.quiet(&copies.watched()).await?;
-    if copies.record.seen.as_ref() == Some(&stamp) {
+    if copies.record.seen.as_ref() == Some(&stamp) && !copies.record.unsure {
         return Ok(sight);
     }
     let fresh: PathBuf = copies.path("fresh.db");
-    let stamp = site.fetch(&fresh).await?;
+    let (stamp, unsure) = site.fetch(&fresh).await?;
     tracing::debug!(bytes = stamp.size, "brought the server's database");
-    copies.apart(|copies| copies.take(stamp)).await?;
+    copies.apart(move |copies| copies.take(stamp, unsure)).await?;
     Ok(sight)
 }
 

@@ -17,54 +17,46 @@ const WATCH: u64 = 60;
 const WATCHED: usize = 8;
 
 impl FileSql {
-    /// Puts the copy, as it is, in the place of the server's file. `false`: that file has moved on, and nothing was
-    /// touched. The replaced file becomes the backup, where one is wanted.
-    pub(super) async fn push(&mut self, backup: Option<&str>) -> Result<bool, SqlError> {
+    /// Puts the copy, as it is, in the place of the server's file, and tells how things are then. `None`: that file has
+    /// moved on, and nothing was touched. The replaced file becomes the backup, where one is wanted.
+    pub(super) async fn push(&mut self, sight: &Sight, backup: Option<&str>) -> Result<Option<Sight>, SqlError> {
         let seen = self.copies.record.seen.clone().ok_or_else(nothing_seen)?;
-        let (_, sight) = self.site.quiet(&[]).await?;
-        if !sight.is_still(&seen) {
-            return Ok(false);
-        }
-        self.site.make_den().await?;
-        self.site.try_link().await?;
+        self.site.prepare().await?;
         let expected = seen.clone();
         let next = self.copies.apart(move |copies| copies.make_next(&expected)).await?;
         self.site.upload(&self.copies.path("next.db"), &sight.info).await?;
+        let site = &self.site;
+        let watch = self.copies.expect_exchange(|number| site.old_path(number))?;
         self.site.lock().await?;
-        let pushed = self.exchange(&seen, &next, backup).await;
+        let pushed = self.exchange(&watch, &next, backup).await;
         self.site.unlock().await;
+        if matches!(pushed, Ok(None)) {
+            self.copies.forget(watch.number)?;
+        }
+        self.copies.without_lock()?;
         pushed
     }
 
-    /// Under the lock: looks once more, notes what is about to happen, and exchanges the files.
-    async fn exchange(&mut self, seen: &Stamp, next: &Stamp, backup: Option<&str>) -> Result<bool, SqlError> {
-        let site = &mut self.site;
-        let watch = self.copies.expect_exchange(|number| site.old_path(number))?;
-        if !site.look(&[]).await?.is_still(seen) {
-            self.copies.forget(watch.number)?;
-            return Ok(false);
+    /// Under the lock: looks once more, and exchanges the files.
+    async fn exchange(&mut self, watch: &Watch, next: &Stamp, backup: Option<&str>) -> Result<Option<Sight>, SqlError> {
+        if !self.site.look(&[]).await?.is_still(&watch.stamp) {
+            return Ok(None);
         }
-        match site.exchange(watch.number).await? {
-            Exchanged::Barred => {
-                self.copies.forget(watch.number)?;
-                return Ok(false);
-            }
+        match self.site.exchange(watch.number).await? {
+            Exchanged::Barred => return Ok(None),
             Exchanged::Done(None) => {}
             Exchanged::Done(Some(error)) => {
                 tracing::error!(%error, "the replaced file is not watched: a late write to it would go unseen");
             }
         }
-        let after = site.look(&[]).await?;
+        let after = self.see().await?;
         // Where the site has written to the new file already, it is read anew.
-        let stamp = after
-            .stamp
-            .filter(|stamp| stamp.is_like(next))
-            .unwrap_or_else(|| next.clone());
-        self.copies.exchanged(stamp)?;
+        let stamp = after.stamp.clone().filter(|stamp| stamp.is_like(next));
+        self.copies.exchanged(stamp.unwrap_or_else(|| next.clone()))?;
         if let Some(path) = backup {
-            self.make_backup_of(&watch, path).await?;
+            self.make_backup_of(watch, path).await?;
         }
-        Ok(true)
+        Ok(Some(after))
     }
 
     /// Gives the replaced file its name as a backup. It is watched on under that name.
@@ -85,9 +77,8 @@ impl FileSql {
     }
 
     /// A backup that no exchange makes, since nothing was written: a copy goes up.
-    pub(super) async fn back_up(&mut self, path: Option<&str>) -> Result<(), SqlError> {
+    pub(super) async fn back_up(&self, sight: &Sight, path: Option<&str>) -> Result<(), SqlError> {
         let Some(path) = path else { return Ok(()) };
-        let (_, sight) = self.site.quiet(&[]).await?;
         self.site
             .upload_to(&self.copies.path("seen.db"), path, &sight.info)
             .await
@@ -102,10 +93,11 @@ impl FileSql {
     }
 
     /// Takes what came late into replaced files for the server's changes, and stops watching those whose time is over.
-    pub(super) async fn save_late_writes(&mut self, mut sight: Sight) -> Result<(), SqlError> {
+    pub(super) async fn save_late_writes(&mut self, mut sight: Sight) -> Result<Sight, SqlError> {
         for _ in 0..super::TRIES {
             let Some((watch, _)) = self.late(&sight).into_iter().next() else {
-                return self.stop_watching(&sight).await;
+                self.stop_watching(&sight).await?;
+                return Ok(sight);
             };
             let to = self.copies.path("late.db");
             let stamp = self.site.fetch_old(&watch.path, &to).await?;
@@ -117,7 +109,7 @@ impl FileSql {
                 file = watch.path,
                 "a program wrote to the server's database file after it had been exchanged: its changes are taken over"
             );
-            if taken.changes > 0 && !self.push(None).await? {
+            if taken.changes > 0 && self.push(&sight, None).await?.is_none() {
                 sight = self.reload().await?;
                 continue;
             }

@@ -31,6 +31,8 @@ const STALE_GATE: Duration = Duration::from_secs(1);
 /// The server tells times in whole seconds. A file must have been seen unchanged for longer before it is read, or a
 /// write in the same second could go unseen.
 const SECOND: Duration = Duration::from_millis(1100);
+/// A file that is brought again so soon is one that is written to all the time.
+const OFTEN: Duration = Duration::from_secs(5);
 /// By how much the two clocks may differ where a file's time is long past.
 const SKEW: u64 = 120;
 
@@ -73,6 +75,9 @@ pub(super) struct Site {
     client: String,
     /// The last stamp, and since when it has been seen.
     first_seen: Option<(Stamp, Instant)>,
+    /// When the database was last brought.
+    fetched: Option<Instant>,
+    prepared: bool,
 }
 
 impl Site {
@@ -82,6 +87,8 @@ impl Site {
             database,
             client,
             first_seen: None,
+            fetched: None,
+            prepared: false,
         }
     }
 
@@ -175,18 +182,26 @@ impl Site {
         }
     }
 
-    /// Brings the database, as it is at one moment, into a file here.
-    pub(super) async fn fetch(&mut self, to: &Path) -> Result<Stamp, SqlError> {
+    /// Brings the database, as it is at one moment, into a file here; and whether it is unsure that it is.
+    ///
+    /// A commit changes the header, so that the same header and no journal, before and after, mean that nothing was
+    /// committed in between. What leaves no mark is a large transaction that was rolled back; the file's time shows it,
+    /// unless all that happened within one second. So the second is let pass first, but not under a site that writes so
+    /// often that nothing else would come of it.
+    pub(super) async fn fetch(&mut self, to: &Path) -> Result<(Stamp, bool), SqlError> {
         for _ in 0..READS {
-            let (before, _) = self.quiet(&[]).await?;
-            self.wait_for_another_second(&before).await;
-            let path = self.database.clone();
-            if !self.bring(&path, to, &before).await? {
-                continue;
+            let (mut before, _) = self.quiet(&[]).await?;
+            let hurry = self.fetched.is_some_and(|last| last.elapsed() < OFTEN);
+            let mut young = self.youth(&before);
+            if !young.is_zero() && !hurry {
+                sleep(young).await;
+                before = self.quiet(&[]).await?.0;
+                young = self.youth(&before);
             }
-            let (after, _) = self.quiet(&[]).await?;
-            if after == before {
-                return Ok(before);
+            self.fetched = Some(Instant::now());
+            let path = self.database.clone();
+            if self.bring(&path, to, &before).await? && self.quiet(&[]).await?.0 == before {
+                return Ok((before, !young.is_zero()));
             }
         }
         Err(self.busy("it was written to each time that it was read"))
@@ -236,21 +251,35 @@ impl Site {
         Ok(length == stamp.size && header == stamp.header)
     }
 
-    async fn wait_for_another_second(&self, stamp: &Stamp) {
+    /// How long it takes until the second in which the file was written has passed for certain.
+    fn youth(&self, stamp: &Stamp) -> Duration {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map(|now| now.as_secs())
             .unwrap_or_default();
         if u64::from(stamp.mtime) + SKEW < now {
-            return;
+            return Duration::ZERO;
         }
-        if let Some((_, since)) = &self.first_seen {
-            sleep(SECOND.saturating_sub(since.elapsed())).await;
-        }
+        let since = self
+            .first_seen
+            .as_ref()
+            .map(|(_, since)| since.elapsed())
+            .unwrap_or_default();
+        SECOND.saturating_sub(since)
     }
 
-    /// Makes our den, if it is not there, and finds out whether this user may give files second names.
-    pub(super) async fn make_den(&self) -> Result<(), SqlError> {
+    /// Makes sure, once in a session, that files can be exchanged here.
+    pub(super) async fn prepare(&mut self) -> Result<(), SqlError> {
+        if !self.prepared {
+            self.make_den().await?;
+            self.try_link().await?;
+            self.prepared = true;
+        }
+        Ok(())
+    }
+
+    /// Makes our den, if it is not there.
+    async fn make_den(&self) -> Result<(), SqlError> {
         let lacks = self.sftp.lacks();
         if !lacks.is_empty() {
             let why = format!(
@@ -307,7 +336,7 @@ impl Site {
     }
 
     /// Whether this user may give the database a second name; Linux forbids it for files of others that it may not write.
-    pub(super) async fn try_link(&self) -> Result<(), SqlError> {
+    async fn try_link(&self) -> Result<(), SqlError> {
         let probe = format!("{}/{}.probe", self.den(), self.client);
         self.remove(&probe).await?;
         self.sftp.hard_link(&self.database, &probe).await.map_err(|error| match error.kind {
@@ -389,8 +418,11 @@ impl Site {
     }
 
     /// Removes what an earlier session left: uploads that came to nothing, and replaced files that nobody watches.
-    pub(super) async fn tidy(&self, watched: &[&str]) -> Result<(), SqlError> {
+    pub(super) async fn tidy(&self, watched: &[&str], locked: bool) -> Result<(), SqlError> {
         let den = self.den();
+        if locked {
+            self.unlock().await;
+        }
         let gate = self.journal();
         if self.sftp.stat(&format!("{gate}/{}.den", self.client)).await.is_ok() {
             self.open_gate().await?;
