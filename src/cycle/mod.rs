@@ -1,12 +1,15 @@
 //! One cycle from top to bottom, and the list of what a pair of databases can do.
 
 mod account;
+mod advice;
+mod aside;
 mod backup;
 mod compare;
 mod dependents;
 mod error;
 mod exchange;
 mod first;
+mod health;
 mod history;
 mod layout;
 mod limits;
@@ -16,6 +19,8 @@ mod reach;
 mod recover;
 mod report;
 mod run;
+mod schema;
+mod space;
 mod syncer;
 
 use std::future::Future;

@@ -74,7 +74,13 @@ impl Syncer for Pair {
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
         let done = run::run(self, request, trigger, progress).await;
-        self.or_close(done)
+        let done = self.or_close(done);
+        if done.is_err() && self.health.met_damage() {
+            // The files are looked through now: it is told which one is damaged, and a base that is, is made anew.
+            let again = run::run(self, request, trigger, progress).await;
+            return self.or_close(again);
+        }
+        done
     }
 
     async fn check(&mut self) -> Result<CheckReport, CycleError> {

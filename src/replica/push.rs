@@ -93,10 +93,8 @@ impl Replica {
             .map(|(sql, _)| sql)
             .collect();
         let mut script = Script::new();
-        script.step("INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;");
-        if let Some(advance) = &push.advance {
-            script.step(self.assert_generation(advance.from));
-        }
+        // Before the backup, too: it takes long, and one of a file that was replaced is of no use.
+        script.step(self.assert_ground(push));
         for sql in &statements {
             script.step(sql.clear());
         }
@@ -133,10 +131,11 @@ impl Replica {
                 .filter(|(_, ops)| !ops.is_empty())
         };
         let [begin, end] = self.transaction_words();
-        let mut sql = begin.to_owned();
+        let mut sql = begin.to_owned() + &self.assert_ground(push);
         if let Some(((_, table), _)) = touched().next() {
             sql += &take_lock(table);
         }
+        sql += &self.assert_schema();
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
         let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
         for trigger in triggers() {
@@ -205,6 +204,28 @@ impl Replica {
         }
     }
 
+    /// Ends the script unless the schema is the one that was read: the statements, and the triggers that are made again,
+    /// belong to that one. Inside the write transaction.
+    pub(super) fn assert_schema(&self) -> String {
+        format!(
+            "INSERT INTO temp.modsync_assert SELECT 0 FROM pragma_schema_version WHERE schema_version<>{};",
+            self.schema_version
+        )
+    }
+
+    /// Ends the script unless the file is the one that was compared, and the base is.
+    ///
+    /// It stands inside the transactions as well. An engine whose line was cut goes on with what it had received; behind
+    /// a long backup it writes when a newer session may have moved base and rows on. What is read of the base here stays
+    /// read-locked until the transaction ends, so no other session moves it meanwhile.
+    fn assert_ground(&self, push: &Push<'_>) -> String {
+        let base = push
+            .advance
+            .as_ref()
+            .map(|advance| self.assert_generation(advance.from));
+        "INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;".to_owned() + &base.unwrap_or_default()
+    }
+
     fn assert_generation(&self, generation: &Generation) -> String {
         format!(
             "INSERT INTO temp.modsync_assert SELECT 0 WHERE NOT EXISTS(SELECT 1 FROM base.meta WHERE format={FORMAT} AND lineage={} AND number={});",
@@ -214,7 +235,7 @@ impl Replica {
     }
 
     fn advance_step(&self, statements: &[TableSql<'_>], advance: &Advance<'_>) -> String {
-        let mut sql = String::from("BEGIN;");
+        let mut sql = format!("BEGIN;{}", self.assert_generation(advance.from));
         for (table, keys) in statements.iter().zip(advance.keep_out) {
             for chunk in keys.chunks(KEYS_A_QUERY) {
                 sql += &table.keep_out(&values(chunk));
@@ -234,8 +255,7 @@ impl Replica {
     pub async fn settle(&mut self, rows: &[Vec<Settled>], from: &Generation, to: &Generation) -> Result<(), SqlError> {
         let statements = self.statements();
         let mut script = Script::new();
-        script.step(self.assert_generation(from));
-        let mut moves = String::from("BEGIN;");
+        let mut moves = format!("BEGIN;{}", self.assert_generation(from));
         for (table, settled) in statements.iter().zip(rows) {
             script.step(table.clear());
             for row in settled {
@@ -253,7 +273,7 @@ impl Replica {
 
 /// Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a transaction over
 /// two files needs a super-journal.
-fn take_lock(table: &Table) -> String {
+pub(super) fn take_lock(table: &Table) -> String {
     format!("DELETE FROM {} WHERE 0;", names::live(&table.name))
 }
 
@@ -288,13 +308,14 @@ fn create(trigger: &Trigger) -> String {
 }
 
 /// Our own assertions fail as constraints; say what they mean.
-fn explain(error: SqlError) -> SqlError {
+pub(super) fn explain(error: SqlError) -> SqlError {
     if error.kind == SqlErrorKind::Constraint && error.message.contains("modsync_assert") {
-        let message = "write: the rows do not read back as they were written, or the base or the database's file is \
-                       another one by now; nothing was written"
-            .to_owned();
+        let message =
+            "write: the rows do not read back as they were written, or the schema, the base or the database's \
+                       file is another one by now; nothing was written"
+                .to_owned();
         return SqlError {
-            kind: SqlErrorKind::Constraint,
+            kind: SqlErrorKind::MovedOn,
             message,
         };
     }

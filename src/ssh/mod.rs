@@ -14,7 +14,8 @@ mod session;
 pub mod sftp;
 mod transport;
 
+pub use by_file::lasting_base;
 pub use connection::{ConnectOptions, Connection, scan_host_key};
 pub use link::{Link, Opened};
-pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions};
+pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions, Space};
 pub use transport::{Process, Traffic, Transport, TransportError, TransportErrorKind};

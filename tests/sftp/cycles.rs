@@ -183,6 +183,42 @@ async fn old_backups_go() {
 }
 
 #[test]
+fn init_tries_the_server_by_files() {
+    let world = world(ITEMS);
+    let database = world.settings["remote"].split('"').nth(3).unwrap().to_owned();
+    let known_hosts = world.path("home/known_hosts");
+    std::fs::write(
+        &known_hosts,
+        format!("[127.0.0.1]:{} {}\n", world.port, world.sshd.host_key("ed25519")),
+    )
+    .unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_modsyncd"))
+        .args([
+            "init",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &world.port.to_string(),
+            "--user",
+            &crate::user(),
+        ])
+        .args(["--remote", &database, "--set", "remote.engine=\"sftp\"", "--config"])
+        .arg(world.path("init.toml"))
+        .arg("--known-hosts")
+        .arg(known_hosts)
+        .arg("--local")
+        .arg(world.local())
+        .arg("--identity-file")
+        .arg(world.sshd.user_key())
+        .env("XDG_STATE_HOME", world.path("init-state"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("second best"), "{said}");
+    assert_eq!(beside(&world), [""; 0]);
+}
+
+#[test]
 fn the_daemon_and_its_client_work_and_say_that_it_is_the_second_best() {
     let world = world(ITEMS);
     let daemon = Daemon::start(&world);

@@ -242,6 +242,34 @@ async fn a_file_stays_its_owners_or_is_not_exchanged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn copies_that_are_damaged_are_made_anew() {
+    let world = world(ITEMS);
+    sync(&mut world.pair().await).await;
+    for damaged in ["server/agreed.db", "server/seen.db", "server/record.json"] {
+        std::fs::write(world.path("state").join(damaged), vec![7; 9000]).unwrap();
+        world
+            .open_local()
+            .execute_batch("DELETE FROM item WHERE k='row 1'; INSERT INTO item VALUES('row 1',1,1)")
+            .unwrap();
+        world
+            .open_remote()
+            .execute_batch("UPDATE item SET server=coalesce(server,0)+1 WHERE k='row 2'")
+            .unwrap();
+        let mut pair = world.pair().await;
+        let done = sync(&mut pair).await;
+        assert_eq!(done.deleted, 0, "{damaged}: {done:?}");
+        world.assert_equal();
+        assert_eq!(world.both("SELECT count(*) FROM item"), ["Integer(40)"]);
+        // It takes note of what it did.
+        drop(pair);
+        assert!(
+            std::fs::metadata(world.path("state").join(damaged)).unwrap().len() != 9000,
+            "{damaged}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn auto_names_the_engine_that_would_do_and_does_not_take_it() {
     let mut world = world(ITEMS);
     let remote = world.settings["remote"].replace("engine = \"sftp\"", "engine = \"auto\"");

@@ -13,6 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::backup::Progress;
 use rusqlite::{Connection, OpenFlags};
@@ -24,6 +25,9 @@ use crate::replica::late::{self, Taken};
 use crate::replica::{SqlError, SqlErrorKind, sqlite};
 
 const RECORD: &str = "record.json";
+const AGREED: &str = "agreed.db";
+/// How long one of the session's connections waits for another one.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// What is known of the server's files, from one session to the next.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -65,6 +69,8 @@ pub(super) struct Watch {
 pub(super) struct Copies {
     folder: PathBuf,
     pub record: Record,
+    /// The copy's schema, with its number.
+    schema: (i64, Vec<String>),
 }
 
 impl Copies {
@@ -73,6 +79,7 @@ impl Copies {
         let mut copies = Self {
             folder: folder.to_owned(),
             record: Record::default(),
+            schema: (0, Vec::new()),
         };
         copies.apart(|copies| copies.set_up(place)).await?;
         Ok(copies)
@@ -105,12 +112,13 @@ impl Copies {
             self.record.seen = None;
         }
         self.clear()?;
-        match self.path("agreed.db").exists() {
-            true => self.duplicate("agreed.db", "base.db")?,
+        match self.path(AGREED).exists() {
+            true => self.duplicate(AGREED, "base.db")?,
             false => drop(self.create("base.db")?),
         }
         if self.record.seen.is_some() {
             self.duplicate("seen.db", "copy.db")?;
+            self.note_schema()?;
         }
         self.save()
     }
@@ -147,7 +155,8 @@ impl Copies {
         for entry in listed.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let watched = self.record.watched.iter().any(|watch| image(watch.number) == name);
-            if !watched && !matches!(&*name, RECORD | "seen.db" | "agreed.db") {
+            let lasting = matches!(&*name, RECORD | "seen.db" | AGREED) || name.contains(".damaged-");
+            if !watched && !lasting {
                 fs::remove_file(entry.path()).map_err(|error| failed("remove", &entry.path(), &error))?;
             }
         }
@@ -216,38 +225,47 @@ impl Copies {
         self.save()
     }
 
-    /// Makes `copy.db` what `seen.db` is.
-    pub(super) fn load(&self) -> Result<(), SqlError> {
+    /// Makes `copy.db` what `seen.db` is. SQLite counts that as a change of the schema; where it is none the number is set
+    /// back, so that what the session has prepared, and asserts, goes on to hold.
+    pub(super) fn load(&mut self) -> Result<(), SqlError> {
+        let told = |error: rusqlite::Error| sqlite::describe(&error, "refill copy.db");
         if !self.path("copy.db").exists() {
-            return self.duplicate("seen.db", "copy.db");
+            self.duplicate("seen.db", "copy.db")?;
+            return self.note_schema();
         }
-        self.refill("seen.db", "copy.db")
+        self.refill("seen.db", "copy.db").map_err(told)?;
+        let (version, before) = std::mem::take(&mut self.schema);
+        let connection = self.open_copy().map_err(told)?;
+        if schema(&connection).map_err(told)?.1 == before {
+            connection
+                .pragma_update(None, "schema_version", version)
+                .map_err(told)?;
+        }
+        drop(connection);
+        self.note_schema()
     }
 
     /// Makes `base.db` again what it was before a script that did not go through.
     pub(super) fn unload_base(&self) -> Result<(), SqlError> {
-        self.refill("agreed.db", "base.db")
+        let refilled = self.refill(AGREED, "base.db");
+        refilled.map_err(|error| sqlite::describe(&error, "refill base.db"))
     }
 
     /// Puts the contents of one database into another, which a session has open.
-    fn refill(&self, from: &str, to: &str) -> Result<(), SqlError> {
-        let refilled = || {
-            let target = sqlite::open(
-                &self.path(to),
-                sqlite::OpenMode::ReadWrite,
-                std::time::Duration::from_secs(5),
-            )?;
-            let before = schema(&target)?;
-            let source = Connection::open_with_flags(self.path(from), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            source.backup("main", self.path(to), None::<fn(Progress)>)?;
-            // The copy counts as a change of the schema. Where it is none, what the session has prepared may stay.
-            let after = schema(&target)?;
-            if before.1 == after.1 {
-                target.pragma_update(None, "schema_version", before.0)?;
-            }
-            Ok(())
-        };
-        refilled().map_err(|error: rusqlite::Error| sqlite::describe(&error, &format!("refill {to}")))
+    fn refill(&self, from: &str, to: &str) -> rusqlite::Result<()> {
+        let source = Connection::open_with_flags(self.path(from), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        source.backup("main", self.path(to), None::<fn(Progress)>)
+    }
+
+    /// Remembers the schema of the copy as the session finds it.
+    pub(super) fn note_schema(&mut self) -> Result<(), SqlError> {
+        let noted = self.open_copy().and_then(|connection| schema(&connection));
+        self.schema = noted.map_err(|error| sqlite::describe(&error, "read the schema of copy.db"))?;
+        Ok(())
+    }
+
+    fn open_copy(&self) -> rusqlite::Result<Connection> {
+        sqlite::open(&self.path("copy.db"), sqlite::OpenMode::ReadWrite, BUSY)
     }
 
     /// The change counters of the session's two files: they tell what a script has written.
@@ -258,7 +276,7 @@ impl Copies {
     /// Takes the session's base for the one that was agreed.
     pub(super) fn publish_base(&self) -> Result<(), SqlError> {
         self.duplicate("base.db", "agreed.new")?;
-        self.put("agreed.new", "agreed.db")
+        self.put("agreed.new", AGREED)
     }
 
     /// Makes `next.db` of the session's copy. Its change counter is one that no commit on the server's file reaches, so
@@ -309,7 +327,8 @@ impl Copies {
         self.put("next.db", "seen.db")?;
         self.record.seen = Some(stamp);
         self.record.unsure = false;
-        self.save()
+        self.save()?;
+        self.note_schema()
     }
 
     /// The copy of a watched file, as it was when it was last dealt with.
@@ -344,6 +363,12 @@ impl Copies {
         let size = file.metadata().ok()?.len();
         Some(Stamp { size, mtime: 0, header })
     }
+}
+
+/// The file, on this machine, that a session's base is made of: what to put aside when the base cannot be used.
+#[must_use]
+pub fn lasting_base(sidecar: &str) -> String {
+    Path::new(sidecar).with_file_name(AGREED).to_string_lossy().into_owned()
 }
 
 fn image(number: u64) -> String {

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
 
+pub use self::copies::lasting_base;
+
 use self::copies::Copies;
 use self::site::{Sight, Site};
 use super::session::{Hello, SessionError, SessionOptions};

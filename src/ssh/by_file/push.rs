@@ -52,7 +52,8 @@ impl FileSql {
         let after = self.see().await?;
         // Where the site has written to the new file already, it is read anew.
         let stamp = after.stamp.clone().filter(|stamp| stamp.is_like(next));
-        self.copies.exchanged(stamp.unwrap_or_else(|| next.clone()))?;
+        let stamp = stamp.unwrap_or_else(|| next.clone());
+        self.copies.apart(move |copies| copies.exchanged(stamp)).await?;
         if let Some(path) = backup {
             self.make_backup_of(watch, path).await?;
         }
