@@ -79,7 +79,7 @@ impl Pair {
         if config.remote.engine == EngineChoice::Sftp {
             tracing::warn!(
                 "engine = \"sftp\" is the second best: the server's database file is exchanged whole, which any other engine \
-                 avoids; see docs/safety.md"
+                 avoids; docs/configuration.md says what it cannot promise"
             );
         }
         let folder = &config.daemon.state_dir;

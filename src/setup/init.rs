@@ -46,6 +46,10 @@ pub(super) struct InitArgs {
     /// The private key [default: what ~/.ssh/config says].
     #[arg(long, value_name = "FILE")]
     identity_file: Option<String>,
+    /// The program that speaks SQL on the server: auto, sqlite3, python3, php, modsyncd; or sftp, the second best, for
+    /// hosts without a shell [default: auto].
+    #[arg(long)]
+    engine: Option<String>,
     /// The file of known host keys [default: ~/.ssh/known_hosts].
     #[arg(long, value_name = "FILE")]
     known_hosts: Option<String>,
@@ -116,6 +120,7 @@ fn config_text(args: &InitArgs, out: &mut dyn Write) -> anyhow::Result<String> {
         ("user", &args.user),
         ("identity_file", &args.identity_file),
         ("known_hosts", &args.known_hosts),
+        ("engine", &args.engine),
     ];
     for (key, value) in set {
         if let Some(value) = value {

@@ -202,7 +202,7 @@ fn init_tries_the_server_by_files() {
             "--user",
             &crate::user(),
         ])
-        .args(["--remote", &database, "--set", "remote.engine=\"sftp\"", "--config"])
+        .args(["--remote", &database, "--engine", "sftp", "--config"])
         .arg(world.path("init.toml"))
         .arg("--known-hosts")
         .arg(known_hosts)

@@ -13,6 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::backup::Progress;
@@ -65,12 +66,25 @@ pub(super) struct Watch {
 }
 
 /// The folder.
-#[derive(Clone)]
 pub(super) struct Copies {
     folder: PathBuf,
     pub record: Record,
     /// The copy's schema, with its number.
     schema: (i64, Vec<String>),
+    turn: Turn,
+}
+
+/// Held by work that goes on apart. Work that was given up goes on nevertheless, and the next session must not begin
+/// in the same folder before it has ended: dropping this waits for it.
+#[derive(Default)]
+struct Turn(Arc<tokio::sync::Mutex<()>>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        while self.0.try_lock().is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 impl Copies {
@@ -80,6 +94,7 @@ impl Copies {
             folder: folder.to_owned(),
             record: Record::default(),
             schema: (0, Vec::new()),
+            turn: Turn::default(),
         };
         copies.apart(|copies| copies.set_up(place)).await?;
         Ok(copies)
@@ -133,13 +148,23 @@ impl Copies {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
-        let mut own = self.clone();
-        let worked = tokio::task::spawn_blocking(move || (work(&mut own), own)).await;
-        let (done, own) = worked.map_err(|error| SqlError {
+        let turn = Arc::clone(&self.turn.0).lock_owned().await;
+        let mut twin = Self {
+            folder: self.folder.clone(),
+            record: self.record.clone(),
+            schema: self.schema.clone(),
+            turn: Turn::default(),
+        };
+        let worked = tokio::task::spawn_blocking(move || {
+            let done = work(&mut twin);
+            drop(turn);
+            (done, twin)
+        });
+        let (done, twin) = worked.await.map_err(|error| SqlError {
             kind: SqlErrorKind::Other,
             message: format!("work on the copies of the server's database: {error}"),
         })?;
-        *self = own;
+        (self.record, self.schema) = (twin.record.clone(), twin.schema.clone());
         done
     }
 

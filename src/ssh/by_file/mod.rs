@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 pub use self::copies::lasting_base;
 
 use self::copies::Copies;
-use self::site::{Sight, Site};
+use self::site::{Journal, Sight, Site};
 use super::session::{Hello, SessionError, SessionOptions};
 use super::sftp::Sftp;
 use crate::model::Value;
@@ -114,7 +114,11 @@ impl FileSql {
 
     /// Answers a look without bringing anything: the copy's version, and more where the server's file is another one.
     async fn look(&mut self, answer: &mut Answer<'_>) -> Result<(), SqlError> {
-        let sight = self.see().await?;
+        let mut sight = self.see().await?;
+        if sight.journal == Journal::Den {
+            // Left there it would keep the site out.
+            (_, sight) = self.site.quiet(&self.copies.watched()).await?;
+        }
         let record = &self.copies.record;
         let known = sight.stamp == record.seen && sight.wal == 0 && !record.unsure;
         let news = !known || !self.late(&sight).is_empty();
