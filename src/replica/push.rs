@@ -131,10 +131,12 @@ impl Replica {
                 .filter(|(_, ops)| !ops.is_empty())
         };
         let [begin, end] = self.transaction_words();
-        let mut sql = begin.to_owned() + &self.assert_ground(push);
+        let mut sql = begin.to_owned();
+        // First of all: a transaction that has read before another program wrote can never get the lock in WAL mode.
         if let Some(((_, table), _)) = touched().next() {
             sql += &take_lock(table);
         }
+        sql += &self.assert_ground(push);
         sql += &self.assert_schema();
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
         let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
