@@ -5,8 +5,11 @@
 //! done this way.
 
 mod copies;
+mod den;
+mod fetch;
 mod greet;
 mod push;
+mod record;
 mod site;
 mod stamp;
 

@@ -5,7 +5,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::FileSql;
-use super::copies::{Watch, nothing_seen};
+use super::copies::nothing_seen;
+use super::record::Watch;
 use super::site::Sight;
 use super::stamp::Stamp;
 use crate::replica::SqlError;
