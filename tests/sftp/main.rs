@@ -1,5 +1,11 @@
 //! `engine = "sftp"` against OpenSSH's server that runs no commands and shows a part of the machine alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -152,8 +152,8 @@ async fn the_brakes_work() {
         let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
         file.set_len(file.metadata().unwrap().len() - 4096).unwrap();
     };
-    let cases: [(&str, &dyn Fn(&std::path::Path)); 3] =
-        [("empty", &empty), ("foreign", &foreign), ("truncated", &truncated)];
+    type Damage<'a> = &'a dyn Fn(&std::path::Path);
+    let cases: [(&str, Damage<'_>); 3] = [("empty", &empty), ("foreign", &foreign), ("truncated", &truncated)];
     for (what, damage) in cases {
         let world = world(ITEMS);
         let mut pair = world.pair().await;

@@ -327,7 +327,7 @@ impl Copies {
     }
 
     /// What came late into a watched file, now in `late.db`, has been dealt with.
-    pub(super) fn dealt_with(&mut self, number: u64, stamp: Stamp) -> Result<(), SqlError> {
+    pub(super) fn dealt_with(&mut self, number: u64, stamp: &Stamp) -> Result<(), SqlError> {
         self.put("late.db", &image(number))?;
         for watch in self.record.watched.iter_mut().filter(|watch| watch.number == number) {
             watch.stamp = stamp.clone();

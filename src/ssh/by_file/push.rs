@@ -118,7 +118,7 @@ impl FileSql {
             if taken.left > 0 {
                 self.keep_what_was_left(&watch).await?;
             }
-            self.copies.dealt_with(number, stamp)?;
+            self.copies.dealt_with(number, &stamp)?;
             sight = self.see().await?;
         }
         Err(self

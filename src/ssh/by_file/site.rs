@@ -185,8 +185,9 @@ impl Site {
         }
     }
 
+    /// Tried again by the next cycle. Nobody need hold a lock, so it is none of SQLite's kinds of failure.
     pub(super) fn busy(&self, why: &str) -> SqlError {
-        self.failed(SqlErrorKind::Busy, why)
+        self.failed(SqlErrorKind::Other, why)
     }
 
     fn gone(&self) -> SqlError {
