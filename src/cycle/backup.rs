@@ -7,9 +7,10 @@ use jiff::tz::TimeZone;
 use tokio::io::AsyncReadExt as _;
 
 use super::{CycleError, History, Pair, Trigger};
-use crate::config;
+use crate::config::{self, EngineChoice};
 use crate::control::types::SyncRequest;
 use crate::ssh::Link;
+use crate::ssh::sftp::SftpError;
 
 /// Stands between the database's name and the time in a backup's name.
 const INFIX: &str = ".backup_";
@@ -96,9 +97,13 @@ impl Pair {
         let name = file_name(&backup).to_owned();
         self.history.keep_fact(LAST, Timestamp::now().to_string()).await?;
         self.history.keep_fact(FILE, backup.clone()).await?;
-        let keep = self.config.backup.clone();
+        let (keep, engine) = (self.config.backup.clone(), self.config.remote.engine);
         tokio::spawn(async move {
-            if let Err(error) = tidy(&*link, &database, &backup, &keep).await {
+            let tidied = match engine {
+                EngineChoice::Sftp => tidy_by_files(&*link, &database, &keep).await,
+                _ => tidy(&*link, &database, &backup, &keep).await,
+            };
+            if let Err(error) = tidied {
                 tracing::warn!(%error, backup, "the backup is there, but its owner or the old backups could not be set right");
             }
         });
@@ -159,6 +164,19 @@ async fn tidy(link: &dyn Link, database: &str, backup: &str, keep: &config::Back
     };
     let names = old.iter().flat_map(with_journal).collect::<Result<Vec<_>, _>>()?;
     command(link, &format!("rm -f -- {}", names.join(" "))).await.map(drop)
+}
+
+/// The same where no command can be run. The backup is the replaced file itself, with its owner and permissions.
+async fn tidy_by_files(link: &dyn Link, database: &str, keep: &config::Backup) -> Result<(), CycleError> {
+    let failed = |error: SftpError| CycleError::failed(error.message);
+    let sftp = link.sftp().await?;
+    let (folder, name) = database.rsplit_once('/').unwrap_or((".", database));
+    let names = sftp.read_dir(folder).await.map_err(failed)?;
+    let times: Vec<Timestamp> = names.iter().filter_map(|entry| time(name, &entry.name)).collect();
+    for old in expired(&times, keep.keep_last.max(1), keep.keep_daily) {
+        sftp.remove(&path(database, old)).await.map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Runs a POSIX shell command on the server and reads what it prints, at most 1 MiB.

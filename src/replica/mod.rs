@@ -8,6 +8,7 @@ mod answer;
 mod base;
 mod counts;
 pub mod engine;
+pub mod late;
 mod local_sql;
 mod names;
 mod opening;
@@ -39,6 +40,9 @@ use crate::model::{Delta, Key, PartialRow, Row, Schema, Side, Table, TableDelta}
 
 /// The form of the base's file; a base of another form is made anew.
 const FORMAT: i64 = 1;
+
+/// The one step of a look: `data_version`, and whether the file moved.
+pub const LOOK: &str = "SELECT 'i'||data_version,'i'||moved FROM modsync_look;";
 
 /// How many keys one query names.
 const KEYS_A_QUERY: usize = 1000;
@@ -178,7 +182,7 @@ impl Replica {
     /// When the session or SQLite fails.
     pub async fn look(&mut self) -> Result<Look, SqlError> {
         let mut script = Script::new();
-        script.step("SELECT 'i'||data_version,'i'||moved FROM modsync_look;");
+        script.step(LOOK);
         let mut look = None;
         self.sql
             .run(&script, &mut |row| {

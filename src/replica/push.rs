@@ -104,10 +104,7 @@ impl Replica {
             }
         }
         if let Some(backup) = push.backup {
-            script.step(format!(
-                "VACUUM main INTO {};",
-                super::literal(&crate::model::Value::text(backup))
-            ));
+            script.backup(backup);
         }
         if !touched.is_empty() {
             script.step(self.transaction(&statements, push));
