@@ -17,6 +17,9 @@ use crate::replica::{Field, LocalSql, Script, Sql, SqlError};
 use crate::ssh::sftp::{Sftp, SftpError, SftpErrorKind};
 use crate::ssh::{Hello, Link, SessionOptions};
 
+/// What a fetched database leaves free on the laptop's disk, in bytes, for other programs and for the first cycle.
+const KEEP_FREE: u64 = 64 * 1024 * 1024;
+
 /// What SQLite keeps beside a database.
 const JOURNALS: [&str; 2] = ["-wal", "-journal"];
 
@@ -47,12 +50,16 @@ pub(super) async fn fetch(
         .await
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
     drop(session);
-    let beside = match config.remote.engine {
+    let beside = name_beside(target)?;
+    let fetched = match config.remote.engine {
         // Its session works on this machine, and so the copy is here already.
-        EngineChoice::Sftp => bring_near(Path::new(&remote_copy), target)?,
-        _ => bring(link, &remote_copy, target, progress).await?,
+        EngineChoice::Sftp => bring_near(Path::new(&remote_copy), &beside),
+        _ => bring(link, &remote_copy, &beside, progress).await,
     };
-    let placed = check(&beside).await.and_then(|()| place(&beside, target));
+    let placed = match fetched {
+        Ok(()) => check(&beside).await.and_then(|()| place(&beside, target)),
+        Err(error) => Err(error),
+    };
     // Whatever came of it, the name beside the target is done with.
     let _ = std::fs::remove_file(&beside);
     placed
@@ -91,9 +98,9 @@ async fn copy_into(sql: &mut dyn Sql, path: &str) -> Result<(), SqlError> {
 }
 
 /// Brings a copy on the server beside the place that it is meant for, and removes it there.
-async fn bring(link: &dyn Link, from: &str, target: &Path, progress: &Progress<'_>) -> Result<PathBuf, CycleError> {
+async fn bring(link: &dyn Link, from: &str, beside: &Path, progress: &Progress<'_>) -> Result<(), CycleError> {
     let sftp = link.sftp().await?;
-    let fetched = download(&sftp, from, target, progress).await;
+    let fetched = download(&sftp, from, beside, progress).await;
     if let Err(error) = sftp.remove(from).await {
         tracing::warn!(%error, from, "the copy on the server could not be removed");
     }
@@ -101,20 +108,18 @@ async fn bring(link: &dyn Link, from: &str, target: &Path, progress: &Progress<'
 }
 
 /// The same with a copy on this machine, which may be on another disk.
-fn bring_near(from: &Path, target: &Path) -> Result<PathBuf, CycleError> {
-    let beside = name_beside(target)?;
-    let copied = std::fs::copy(from, &beside).and_then(|_| {
-        std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o600))?;
-        std::fs::File::open(&beside)?.sync_all()?;
+fn bring_near(from: &Path, beside: &Path) -> Result<(), CycleError> {
+    let copied = std::fs::copy(from, beside).and_then(|_| {
+        std::fs::set_permissions(beside, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::File::open(beside)?.sync_all()?;
         std::fs::remove_file(from)
     });
     copied.map_err(|error| {
         CycleError::failed(format!(
-            "fetch the server's database: copy it beside {}: {error}",
-            target.display()
+            "fetch the server's database: copy it to {}: {error}",
+            beside.display()
         ))
-    })?;
-    Ok(beside)
+    })
 }
 
 fn name_beside(target: &Path) -> Result<PathBuf, CycleError> {
@@ -125,22 +130,22 @@ fn name_beside(target: &Path) -> Result<PathBuf, CycleError> {
     Ok(folder.join(format!(".{}.modsync-{}", name_of(target), random_name()?)))
 }
 
-async fn download(sftp: &Sftp, from: &str, target: &Path, progress: &Progress<'_>) -> Result<PathBuf, CycleError> {
+async fn download(sftp: &Sftp, from: &str, beside: &Path, progress: &Progress<'_>) -> Result<(), CycleError> {
     let failed = |action: &str, error: std::io::Error| {
         CycleError::failed(format!(
-            "fetch the server's database: {action} beside {}: {error}",
-            target.display()
+            "fetch the server's database: {action} {}: {error}",
+            beside.display()
         ))
     };
-    let beside = name_beside(target)?;
     let total = sftp.stat(from).await.map_err(of_sftp)?.size;
+    must_have_room(beside, total)?;
     let mut file = tokio::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&beside)
+        .open(beside)
         .await
-        .map_err(|error| failed("make a file", error))?;
+        .map_err(|error| failed("make", error))?;
     let tell = |done: u64| {
         progress(PhaseEvent {
             phase: Phase::Copy,
@@ -148,9 +153,26 @@ async fn download(sftp: &Sftp, from: &str, target: &Path, progress: &Progress<'_
             total: Some(total),
         });
     };
-    sftp.download(from, 0, &mut file, tell).await.map_err(of_sftp)?;
-    file.sync_all().await.map_err(|error| failed("write", error))?;
-    Ok(beside)
+    sftp.download(from, 0..total, &mut file, tell).await.map_err(of_sftp)?;
+    file.sync_all().await.map_err(|error| failed("write", error))
+}
+
+/// The server says how large the copy is, and may say anything: a disk is not filled on its word.
+fn must_have_room(beside: &Path, total: u64) -> Result<(), CycleError> {
+    let folder = beside.parent().unwrap_or(Path::new("/"));
+    let Ok(free) = fs4::available_space(folder) else {
+        return Ok(());
+    };
+    if total <= free.saturating_sub(KEEP_FREE) {
+        return Ok(());
+    }
+    Err(CycleError::attention(
+        format!(
+            "fetch the server's database: the server says that it has {total} bytes, and {} has {free} bytes of room",
+            folder.display()
+        ),
+        "make room there, or see whether the server's file is what it should be",
+    ))
 }
 
 fn name_of(path: &Path) -> String {

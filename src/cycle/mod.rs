@@ -17,6 +17,7 @@ mod limits;
 mod look;
 mod pair;
 mod reach;
+mod readback;
 mod recover;
 mod report;
 mod run;

@@ -202,6 +202,7 @@ impl Pair {
         SessionOptions {
             busy_timeout: BUSY,
             copies: self.config.daemon.state_dir.join(SERVER),
+            max_answer: usize::try_from(self.config.safety.max_answer).unwrap_or(usize::MAX),
             ..SessionOptions::new(
                 &self.config.remote.database,
                 self.config.remote.engine,

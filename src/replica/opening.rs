@@ -179,6 +179,7 @@ fn base_script(opening: &Opening<'_>) -> Script {
         "PRAGMA base.synchronous=NORMAL;\
          CREATE TABLE IF NOT EXISTS base.meta(id INTEGER PRIMARY KEY CHECK(id=1),format INTEGER,lineage TEXT,number INTEGER,file TEXT);\
          CREATE TEMP TABLE modsync_head(schema_version,data_version,lineage,number,file,moved);\
+         CREATE TEMP TABLE modsync_proof(tbl,digest);\
          CREATE TEMP TABLE modsync_assert(holds CONSTRAINT modsync_assert CHECK(holds));",
     );
     for step in schema::script().steps() {

@@ -1,8 +1,10 @@
 //! Guarded writes, and the base's move that follows them.
 
-use super::answer::{Fields, missing};
+use super::answer::{self, Fields, missing, nothing};
 use super::statements::TableSql;
-use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, SqlError, SqlErrorKind, counts, names, values};
+use super::{
+    FORMAT, Generation, KEYS_A_QUERY, Replica, Script, SqlError, SqlErrorKind, counts, names, readback, values,
+};
 use crate::control::types::SideCounts;
 use crate::merge::Settled;
 use crate::model::{Key, RowOp, Table, Trigger};
@@ -40,8 +42,17 @@ pub struct Pushed {
     pub refused: Vec<Vec<usize>>,
     /// By table, those that a constraint of this side's schema refuses.
     pub barred: Vec<Vec<usize>>,
+    /// By table, whether what the side read back is what it was given; empty when it was not asked for.
+    pub proven: Vec<bool>,
     /// What the side holds now, when [`Push::count`] asked for it.
     pub counts: Option<SideCounts>,
+}
+
+impl Push<'_> {
+    /// Whether the side tells what it read back. The laptop's own SQLite need not; what moves a base is the server's.
+    fn is_proven(&self) -> bool {
+        self.read_back && self.advance.is_some() && self.ops.iter().any(|ops| !ops.is_empty())
+    }
 }
 
 impl Replica {
@@ -56,6 +67,7 @@ impl Replica {
         let (mut refused, mut barred) = (none(), none());
         let ops: Vec<usize> = push.ops.iter().map(Vec::len).collect();
         let mut counts = push.count.then(SideCounts::default);
+        let mut proofs: Vec<Option<Vec<u8>>> = vec![None; ops.len()];
         self.sql
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("write", row);
@@ -64,22 +76,44 @@ impl Replica {
                     ("refused", _) => {
                         let table = fields.index(ops.len())?;
                         let seq = fields.index(ops[table])?;
-                        match fields.index(2)? {
-                            0 => refused[table].push(seq),
-                            _ => barred[table].push(seq),
+                        let which = match fields.index(2)? {
+                            0 => &mut refused[table],
+                            _ => &mut barred[table],
+                        };
+                        fields.end()?;
+                        // They are answered in the order of their numbers.
+                        if which.last().is_some_and(|last| *last >= seq) {
+                            return Err(fields.wrong());
                         }
+                        which.push(seq);
                         Ok(())
                     }
-                    (_, Some(counts)) => counts::take(counts, &tag, fields),
-                    _ => Err(missing("write: a known row")),
+                    ("proof", _) => {
+                        let table = fields.index(ops.len())?;
+                        let digest = fields.blob()?;
+                        fields.end()?;
+                        answer::once(&mut proofs[table], digest, &fields)
+                    }
+                    (_, Some(counts)) => counts::take(counts, &self.tables, &tag, fields),
+                    _ => Err(fields.wrong()),
                 }
             })
             .await
             .map_err(explain)?;
         let counts = counts.map(counts::summed);
+        let proven = push.ops.iter().enumerate().map(|(table, ops)| {
+            let done = |seq: usize| {
+                [&refused, &barred]
+                    .iter()
+                    .all(|kind| kind[table].binary_search(&seq).is_err())
+            };
+            ops.is_empty() || proofs[table].as_ref() == Some(&readback::expected(ops, done))
+        });
+        let proven = if push.is_proven() { proven.collect() } else { Vec::new() };
         Ok(Pushed {
             refused,
             barred,
+            proven,
             counts,
         })
     }
@@ -111,6 +145,9 @@ impl Replica {
         }
         for sql in &touched {
             script.step(sql.refused());
+        }
+        if push.is_proven() {
+            script.step("SELECT 'tproof','i'||tbl,coalesce('b'||hex(digest),'b') FROM temp.modsync_proof;");
         }
         if let Some(advance) = &push.advance {
             script.step(self.advance_step(&statements, advance));
@@ -153,6 +190,10 @@ impl Replica {
         }
         if push.read_back {
             touched().for_each(|((table, _), _)| sql += &table.read_back());
+        }
+        if push.is_proven() {
+            sql += "DELETE FROM temp.modsync_proof;";
+            touched().for_each(|((table, _), _)| sql += &table.prove());
         }
         for trigger in triggers() {
             sql += &create(trigger);
@@ -205,7 +246,7 @@ impl Replica {
         }
         let mut script = Script::new();
         script.step("COMMIT;");
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("unlock")).await
     }
 
     /// What begins and ends a step's transaction: under the lock it is a part of a larger one.
@@ -279,7 +320,7 @@ impl Replica {
             moves += &table.advance_by_patch();
         }
         script.step(moves + &self.set_generation(to) + "COMMIT;");
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("settle")).await
     }
 }
 

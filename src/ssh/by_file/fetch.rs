@@ -10,6 +10,7 @@ use super::copies::failed as failed_here;
 use super::site::{Site, of_files};
 use super::stamp::{HEADER, Stamp};
 use crate::replica::{SqlError, SqlErrorKind};
+use crate::ssh::sftp::SftpErrorKind;
 
 /// How often a file is read that is written to meanwhile.
 const READS: u32 = 8;
@@ -72,10 +73,9 @@ impl Site {
             .open(to)
             .await
             .map_err(|error| failed_here("make", to, &error))?;
-        let length = match self.sftp.download(path, 0, &mut file, |_| ()).await {
+        let length = match self.sftp.download(path, 0..stamp.size, &mut file, |_| ()).await {
             Ok(length) => length,
-            // It became shorter meanwhile.
-            Err(error) if error.message.contains("wrong number of bytes") => return Ok(false),
+            Err(error) if error.kind == SftpErrorKind::Resized => return Ok(false),
             Err(error) => return Err(of_files(error)),
         };
         file.sync_all()

@@ -220,7 +220,9 @@ pub(super) fn of_files(error: SftpError) -> SqlError {
         SftpErrorKind::Denied => SqlErrorKind::ReadOnly,
         SftpErrorKind::Lost => SqlErrorKind::Lost,
         SftpErrorKind::Unsupported => SqlErrorKind::Unsuitable,
-        SftpErrorKind::Exists | SftpErrorKind::Local | SftpErrorKind::Failed => SqlErrorKind::Other,
+        SftpErrorKind::Exists | SftpErrorKind::Resized | SftpErrorKind::Local | SftpErrorKind::Failed => {
+            SqlErrorKind::Other
+        }
     };
     SqlError {
         kind,
