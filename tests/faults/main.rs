@@ -16,5 +16,7 @@ mod support;
 mod bytes;
 mod gate;
 mod kills;
+mod locks;
+mod replaced;
 mod rows;
 mod sessions;
