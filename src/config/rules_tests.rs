@@ -223,7 +223,7 @@ fn missing_columns_are_named_with_the_nearest() {
 fn a_declared_table_that_is_not_there_is_named() {
     let schema = Schema {
         tables: vec![products()],
-        skipped: vec![],
+        ..Schema::default()
     };
     assert_eq!(
         unmatched_tables(&schema, &[declare("Products"), declare("prodcts")]),

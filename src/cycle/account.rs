@@ -56,17 +56,23 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
     let sum = |read: fn(&TableMoves) -> u64| tables.iter().map(read).sum();
     let conflicts = exchange.tables.iter().map(|table| table.conflicts.len() as u64).sum();
     let held_table = pair.layout.held.first();
-    let (reason, hint) = match (held_table, exchange.held.first()) {
-        (Some(table), _) => (
+    let stuck = pair.drift.stuck_notes().next();
+    let (reason, hint) = match (held_table, exchange.held.first(), stuck) {
+        (Some(table), _, _) => (
             Some(format!("table {} is not synced any more: {}", table.name, table.reason)),
             Some(advice::unlike_schemas(&table.name)),
         ),
-        (None, Some(held)) => (Some(held.to_string()), Some(held.hint(&pair.start_over()))),
-        (None, None) => (None, None),
+        (None, Some(held), _) => (Some(held.to_string()), Some(held.hint(&pair.start_over()))),
+        (None, None, Some(index)) => (
+            Some(format!("index {}: {}", index.name, index.reason)),
+            Some(advice::REPEATED.to_owned()),
+        ),
+        (None, None, None) => (None, None),
     };
     let reason = join(&pair.notes, reason);
-    let held = exchange.held_rows + pair.layout.held.len() as u64;
-    let outcome = match (held + conflicts, exchange.is_empty()) {
+    let schema = pair.carried();
+    let held = exchange.held_rows + (pair.layout.held.len() + pair.drift.stuck.len()) as u64;
+    let outcome = match (held + conflicts, exchange.is_empty() && schema.is_empty()) {
         (0, true) => Outcome::Unchanged,
         (0, false) => Outcome::Synced,
         _ => Outcome::Attention,
@@ -81,6 +87,7 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
         conflicts,
         held,
         tables,
+        schema,
         ..summary
     }
 }
@@ -115,6 +122,7 @@ pub(super) fn add_round(mut total: CycleSummary, round: CycleSummary) -> CycleSu
         conflicts: total.conflicts + round.conflicts,
         held: round.held,
         backup: round.backup.or(total.backup),
+        schema: [total.schema, round.schema].concat(),
         duration_ms: total.duration_ms + round.duration_ms,
         bytes_sent: total.bytes_sent + round.bytes_sent,
         bytes_received: total.bytes_received + round.bytes_received,

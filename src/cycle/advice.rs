@@ -37,6 +37,9 @@ fn put_aside(database: &str) -> String {
     )
 }
 
+/// What to do when rows stand against a unique index of the other side.
+pub(super) const REPEATED: &str = "make these rows differ, or drop the index on the side that has it";
+
 /// What to do when a table is on one side alone, or otherwise there.
 pub(super) fn unlike_schemas(table: &str) -> String {
     format!(

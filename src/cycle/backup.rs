@@ -54,14 +54,14 @@ pub fn expired(times: &[Timestamp], keep_last: u32, keep_daily: u32) -> Vec<Time
 }
 
 impl Pair {
-    /// The path of the backup to take before this push; `None` when none is due. A cycle that a person asked for always
-    /// takes one.
+    /// The path of the backup to take before the server is written to; `None` when none is due, or this cycle has one. A
+    /// cycle that a person asked for always takes one.
     pub(super) async fn due_backup(
         &mut self,
         request: &SyncRequest,
         trigger: Trigger,
     ) -> Result<Option<String>, CycleError> {
-        if request.no_backup || !self.config.backup.enabled {
+        if request.no_backup || !self.config.backup.enabled || self.backed_up.is_some() {
             return Ok(None);
         }
         let now = Timestamp::now();
@@ -83,8 +83,8 @@ impl Pair {
     }
 
     /// Takes note of a backup, and tidies up behind the cycle's back: the new file gets the database's owner and
-    /// permissions, old ones go. Answers with its name.
-    pub(super) async fn backup_taken(&mut self, backup: String) -> Result<String, CycleError> {
+    /// permissions, old ones go.
+    pub(super) async fn backup_taken(&mut self, backup: String) -> Result<(), CycleError> {
         let (_, server) = self.both()?;
         let (link, database) = (Arc::clone(&server.link), server.hello.database.clone());
         let name = file_name(&backup).to_owned();
@@ -95,7 +95,8 @@ impl Pair {
                 tracing::warn!(%error, backup, "the backup is there, but its owner or the old backups could not be set right");
             }
         });
-        Ok(name)
+        self.backed_up = Some(name);
+        Ok(())
     }
 }
 

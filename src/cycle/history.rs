@@ -13,7 +13,7 @@ use super::CycleError;
 use crate::control::types::{ConflictRecord, CycleSummary};
 use crate::merge::Conflict;
 use crate::model::{Key, Row, Side};
-use crate::replica::Generation;
+use crate::replica::{Generation, SqlError, SqlErrorKind, sqlite};
 
 const SCHEMA: &str = "
     PRAGMA journal_mode=WAL;
@@ -110,7 +110,7 @@ impl History {
             tokio::task::spawn_blocking(move || work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner)));
         match done.await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(CycleError::failed(format!("{action}: {error}"))),
+            Ok(Err(error)) => Err(failure(action, &error)),
             Err(error) => Err(CycleError::failed(format!("{action}: {error}"))),
         }
     }
@@ -269,6 +269,14 @@ impl History {
                 .map(drop)
         })
         .await
+    }
+}
+
+fn failure(action: &str, error: &rusqlite::Error) -> CycleError {
+    let SqlError { kind, message } = sqlite::describe(error, action);
+    match kind {
+        SqlErrorKind::Full => CycleError::attention(message, "free space on the disk of the state folder"),
+        _ => CycleError::failed(message),
     }
 }
 

@@ -18,6 +18,10 @@ pub(super) struct Seen {
     server: Delta,
 }
 
+/// How often both sides are asked anew because a file, a schema or a base was another one. A VACUUM counts as a change of
+/// the schema.
+const LOOKS: u32 = 10;
+
 /// Asks both sides at once what they changed, and merges. Begins a new base where the two do not belong together.
 pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Progress<'_>) -> Result<Seen, CycleError> {
     progress(PhaseEvent {
@@ -26,7 +30,7 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
         total: None,
     });
     let mut reopened = false;
-    loop {
+    for _ in 0..LOOKS {
         let (local, server) = match changes(pair).await {
             Ok(changes) => changes,
             // A schema that changed under our statements makes them fail; sessions opened anew read it anew.
@@ -55,6 +59,9 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
             None => begin_anew(pair, "a base lacks rows that it should have").await?,
         }
     }
+    Err(CycleError::failed(
+        "compare the two databases: a file or a schema changed again and again while they were read",
+    ))
 }
 
 /// Merges what both sides changed since the base of that generation; `None` if the bases turn out not to be one.

@@ -19,6 +19,7 @@ mod reach;
 mod recover;
 mod report;
 mod run;
+mod schema;
 mod space;
 mod syncer;
 

@@ -8,13 +8,14 @@ use super::health::{self, Health};
 use super::history::History;
 use super::layout::Layout;
 use super::reach::{OverSsh, Reach};
+use super::schema::{Change, Drift};
 use super::{CycleError, first};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
-use crate::model::{Schema, Side, Skipped};
+use crate::model::{Schema, Side};
 use crate::random;
-use crate::replica::{self, BaseTable, Head, Replica, Sql};
+use crate::replica::{self, Head, Replica, Sql};
 use crate::ssh::{DatabaseState, Hello, Link, SessionError, SessionOptions, Traffic};
 
 /// How long a statement waits for another program's lock.
@@ -33,6 +34,16 @@ pub struct Pair {
     pub(super) local: Option<Replica>,
     pub(super) server: Option<Server>,
     pub(super) layout: Layout,
+    /// What became of the two schemas.
+    pub(super) drift: Drift,
+    /// Additions to a schema that a side's SQLite refused, with its words.
+    pub(super) refused: Vec<(Change, String)>,
+    /// Whether additions are made one by one, to find the one that is refused.
+    pub(super) one_by_one: bool,
+    /// Additions that were made and stand in no cycle's record yet.
+    pub(super) carried: Vec<Change>,
+    /// The backup that this cycle has taken.
+    pub(super) backed_up: Option<String>,
     /// What the server held when the last cycle had pushed.
     pub(super) counted: Option<SideCounts>,
     pub(super) health: Health,
@@ -77,7 +88,7 @@ impl Pair {
                 client
             }
         };
-        Ok(Self {
+        let mut pair = Self {
             config,
             reach,
             history,
@@ -85,11 +96,18 @@ impl Pair {
             local: None,
             server: None,
             layout: Layout::default(),
+            drift: Drift::default(),
+            refused: Vec::new(),
+            one_by_one: false,
+            carried: Vec::new(),
+            backed_up: None,
             counted: None,
             health: Health::default(),
             notes: Vec::new(),
             base_inode: String::new(),
-        })
+        };
+        pair.remember_carried().await?;
+        Ok(pair)
     }
 
     /// The record of past cycles.
@@ -242,76 +260,12 @@ impl Pair {
     pub(super) async fn local_alone(&mut self) -> Result<&mut Replica, CycleError> {
         if self.local.is_none() {
             let schema = self.open_local().await?;
-            self.layout = self.layout_of(&schema, &schema);
+            self.layout = self.layout_of(&schema, &schema, &Drift::default());
             let tables = self.layout.local.clone();
             let local = self.local.as_mut().ok_or_else(closed_meanwhile)?;
             local.count_these(tables);
         }
         self.local.as_mut().ok_or_else(closed_meanwhile)
-    }
-
-    fn layout_of(&self, local: &Schema, server: &Schema) -> Layout {
-        Layout::new(local, server, |table| config::rules_for(table, &self.config.tables))
-    }
-
-    async fn lay_out(&mut self, local: &Schema, server: &Schema) -> Result<(), CycleError> {
-        let known = self.must_have_kept_its_tables([local, server]).await?;
-        self.layout = self.layout_of(local, server);
-        self.layout.held = self.held_tables(&known);
-        if self.layout.local.is_empty() {
-            return Err(CycleError::attention(
-                "compare the schemas: the two databases have no table in common that can be synced",
-                "check that both paths name the databases that belong together",
-            ));
-        }
-        let (ours, theirs) = (self.layout.local.clone(), self.layout.server.clone());
-        let (local, server) = self.both()?;
-        let (ours, theirs) = tokio::join!(local.prepare(ours), server.replica.prepare(theirs));
-        ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
-        theirs.map_err(|error| CycleError::of_sql(Side::Server, error))
-    }
-
-    /// A table that the base knows and one side lacks was dropped there, or the file is another one: a cycle that left
-    /// it out would look as if all were well.
-    async fn must_have_kept_its_tables(&mut self, schemas: [&Schema; 2]) -> Result<Vec<BaseTable>, CycleError> {
-        let (local, _) = self.both()?;
-        let known = local
-            .base_tables()
-            .await
-            .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-        self.must_be_known(schemas, &known).await?;
-        for BaseTable { name, .. } in &known {
-            let [on_laptop, on_server] = schemas.map(|schema| schema.has(name));
-            let side = match (on_laptop, on_server) {
-                (false, true) => Side::Local,
-                (true, false) => Side::Server,
-                _ => continue,
-            };
-            if self.is_left_out_by_config(name) {
-                continue;
-            }
-            return Err(CycleError::attention(
-                format!("table \"{name}\" was synced before and is gone from the {side} database; nothing was written"),
-                format!(
-                    "put it back; or drop it on the other side too; or leave it out with [[table]] name = \"{name}\", sync = false"
-                ),
-            ));
-        }
-        Ok(known)
-    }
-
-    /// Tables that were synced before and cannot be as they are now, with the reason.
-    fn held_tables(&self, known: &[BaseTable]) -> Vec<Skipped> {
-        let was_synced = |table: &&Skipped| known.iter().any(|copy| copy.name.eq_ignore_ascii_case(&table.name));
-        let held = self.layout.left_out.iter().filter(was_synced);
-        held.filter(|table| !self.is_left_out_by_config(&table.name))
-            .cloned()
-            .collect()
-    }
-
-    fn is_left_out_by_config(&self, name: &str) -> bool {
-        let mut tables = self.config.tables.iter();
-        tables.any(|table| !table.sync && table.name.eq_ignore_ascii_case(name))
     }
 
     /// Reads both schemas anew, after one of them changed.
@@ -324,6 +278,12 @@ impl Pair {
             .await
             .map_err(|error| CycleError::of_sql(Side::Server, error))?;
         self.lay_out(&local_schema, &server_schema).await
+    }
+
+    /// The versions of the two schemas that were read, the laptop's and the server's.
+    pub(super) fn schema_versions(&self) -> Option<[i64; 2]> {
+        let (local, server) = self.local.as_ref().zip(self.server.as_ref())?;
+        Some([local.schema_version(), server.replica.schema_version()])
     }
 
     /// Both replicas, when both are open.

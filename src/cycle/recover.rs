@@ -48,7 +48,9 @@ impl Pair {
         Happened::new(&self.layout.local, &here, &there, pushed, &journal).keep_in(&mut journal);
         journal.summary.outcome = Outcome::Interrupted;
         journal.summary.reason = Some("it was cut off; the next cycle went on from there".to_owned());
-        self.history.end(cycle, journal).await
+        let recorded = journal.summary.schema.clone();
+        self.history.end(cycle, journal).await?;
+        self.carried_is_recorded(&recorded).await
     }
 
     /// Copies the server's base rows of the journal's keys into the laptop's base.

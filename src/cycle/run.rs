@@ -12,7 +12,7 @@ use super::history::Journal;
 use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
 use super::{CycleError, Progress, Trigger, report};
-use crate::control::types::{CycleSummary, Outcome, Phase, PhaseEvent, SyncRequest};
+use crate::control::types::{CycleSummary, ErrorCode, Outcome, Phase, PhaseEvent, SyncRequest};
 use crate::model::{RowOp, Side};
 use crate::replica::{Advance, Generation, Push};
 
@@ -28,12 +28,29 @@ pub(super) async fn run(
 ) -> Result<CycleSummary, CycleError> {
     let mut total: Option<CycleSummary> = None;
     pair.counted = None;
-    for _ in 0..ROUNDS {
+    pair.backed_up = None;
+    for round in 0..ROUNDS {
         let since = Instant::now();
         pair.connect(progress).await?;
         let account = Account::open(pair, trigger, since);
         let plan = request.plan.as_ref().filter(|_| total.is_none());
-        let (summary, moved_on) = one_round(pair, request, plan, &account, progress).await?;
+        if round == 0 {
+            pair.try_schema_again(trigger).await?;
+        }
+        let schemas = pair.schema_versions();
+        let (summary, moved_on) = match one_round(pair, request, plan, &account, progress).await {
+            Ok(done) => done,
+            Err(error) if error.code == ErrorCode::Failed && round + 1 < ROUNDS => {
+                // A schema that changed under our statements makes them fail, and nothing of them is written.
+                pair.reopen(progress).await?;
+                if pair.schema_versions() == schemas {
+                    return Err(error);
+                }
+                tracing::info!(%error, "a schema changed in the middle of the cycle: going on with the new one");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         total = Some(match total {
             Some(total) => add_round(total, summary),
             None => summary,
@@ -56,7 +73,7 @@ async fn one_round(
     account: &Account,
     progress: &Progress<'_>,
 ) -> Result<(CycleSummary, bool), CycleError> {
-    let mut seen = look(pair, request, progress).await?;
+    let mut seen = look_at_both(pair, request, account, progress).await?;
     if !request.dry_run {
         may_write(pair, request, account.trigger, &seen).await?;
     }
@@ -89,11 +106,12 @@ async fn one_round(
     if request.dry_run {
         let planned = CycleSummary {
             outcome: Outcome::Planned,
+            schema: pair.waiting_for_schema(),
             ..account.tell(pair, &exchange)
         };
         return Ok((planned, false));
     }
-    let done = match exchange.is_empty() {
+    let done = match exchange.is_empty() && pair.carried.is_empty() {
         true => {
             unlock(pair).await?;
             (account.tell(pair, &exchange), false)
@@ -102,6 +120,26 @@ async fn one_round(
     };
     pair.acknowledge_unless_limited(request, &seen.heads);
     Ok(done)
+}
+
+/// Asks both sides what they changed, once what was added to one schema is in the other.
+async fn look_at_both(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    account: &Account,
+    progress: &Progress<'_>,
+) -> Result<Seen, CycleError> {
+    for _ in 0..ROUNDS {
+        // The look comes first: into or out of a database that is not the right one nothing is carried.
+        let seen = look(pair, request, progress).await?;
+        if seen.exchange.is_err() || !pair.has_to_carry(request) {
+            return Ok(seen);
+        }
+        pair.carry_over(request, account.trigger, progress).await?;
+    }
+    Err(CycleError::failed(
+        "read both schemas: a program goes on changing one of them; the next cycle tries again",
+    ))
 }
 
 /// What is looked at before anything is locked or written. Damage can look like rows that were deleted, so a side whose
@@ -151,10 +189,9 @@ async fn carry_out(
     let backup = push_to_server(pair, request, account.trigger, &mut exchange, [from, &to], &phase).await?;
     // What follows a backup goes over the line behind the cycle's back, and counts for no cycle.
     let line = account.line(pair);
-    let backup = match backup {
-        Some(path) => Some(pair.backup_taken(path).await?),
-        None => None,
-    };
+    if let Some(path) = backup {
+        pair.backup_taken(path).await?;
+    }
     phase(Phase::Agree);
     let (local, _) = pair.both()?;
     let settled = local.settle(&exchange.settled(), from, &to).await;
@@ -162,11 +199,12 @@ async fn carry_out(
 
     let summary = line.put_into(CycleSummary {
         cycle: Some(cycle),
-        backup,
+        backup: pair.backed_up.clone(),
         ..account.tell(pair, &exchange)
     });
     let ended = journal(pair, &exchange, summary.clone());
     pair.history.end(cycle, ended).await?;
+    pair.carried_is_recorded(&summary.schema).await?;
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
 

@@ -140,6 +140,7 @@ impl Replica {
         }
         // Not before the lock: who has read already is not made to wait for it, but turned away at once.
         sql += ASSERT_FILE;
+        sql += &self.assert_schema();
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
         let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
         for trigger in triggers() {
@@ -208,6 +209,15 @@ impl Replica {
         }
     }
 
+    /// Ends the script unless the schema is the one that was read: the statements, and the triggers that are made again,
+    /// belong to that one. Inside the write transaction.
+    pub(super) fn assert_schema(&self) -> String {
+        format!(
+            "INSERT INTO temp.modsync_assert SELECT 0 FROM pragma_schema_version WHERE schema_version<>{};",
+            self.schema_version
+        )
+    }
+
     /// Ends the script unless the base is the one that was compared.
     ///
     /// It stands inside the transactions as well. An engine whose line was cut goes on with what it had received; behind
@@ -268,7 +278,7 @@ const ASSERT_FILE: &str = "INSERT INTO temp.modsync_assert SELECT 0 FROM modsync
 
 /// Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a transaction over
 /// two files needs a super-journal.
-fn take_lock(table: &Table) -> String {
+pub(super) fn take_lock(table: &Table) -> String {
     format!("DELETE FROM {} WHERE 0;", names::live(&table.name))
 }
 
@@ -303,13 +313,14 @@ fn create(trigger: &Trigger) -> String {
 }
 
 /// Our own assertions fail as constraints; say what they mean.
-fn explain(error: SqlError) -> SqlError {
+pub(super) fn explain(error: SqlError) -> SqlError {
     if error.kind == SqlErrorKind::Constraint && error.message.contains("modsync_assert") {
-        let message = "write: the rows do not read back as they were written, or the base or the database's file is \
-                       another one by now; nothing was written"
-            .to_owned();
+        let message =
+            "write: the rows do not read back as they were written, or the schema, the base or the database's \
+                       file is another one by now; nothing was written"
+                .to_owned();
         return SqlError {
-            kind: SqlErrorKind::Constraint,
+            kind: SqlErrorKind::MovedOn,
             message,
         };
     }
