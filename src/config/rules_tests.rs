@@ -22,6 +22,7 @@ fn table(name: &str, columns: &[&str], unique: &[&[&str]]) -> Table {
         columns,
         rowid: None,
         autoincrement: false,
+        strict: false,
         unique,
         foreign_keys: Vec::new(),
         triggers: Vec::new(),

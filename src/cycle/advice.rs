@@ -27,12 +27,13 @@ fn ssh(remote: &Remote, command: &str) -> String {
     )
 }
 
-/// Moves a database and what SQLite keeps beside it out of the way. Backups stay: their names go on with a dot.
+/// Moves a database and what SQLite keeps beside it out of the way, if they are there, and makes sure that it is. Backups
+/// stay: their names go on with a dot.
 fn put_aside(database: &str) -> String {
     let (folder, name) = database.rsplit_once('/').unwrap_or((".", database));
     let name = word(name);
     format!(
-        "cd {} && mkdir aside && mv {name} aside/ && {{ mv {name}-* aside/ 2>/dev/null; true; }}",
+        "cd {} && mkdir -p aside && {{ mv -n {name} {name}-* aside/ 2>/dev/null; [ ! -e {name} ]; }}",
         word(folder)
     )
 }
@@ -55,29 +56,35 @@ impl Pair {
         format!("mv {base} {base}.old && modsyncctl sync-now")
     }
 
-    /// Puts the laptop's database aside and brings the server's.
-    pub(super) fn fetch_anew(&self) -> String {
-        let aside = put_aside(&self.config.local.database.to_string_lossy());
-        format!("({aside}) && {}", self.start_over())
-    }
-
-    /// Puts the server's database aside and brings back its last backup, or sends the laptop's where none was taken.
-    pub(super) async fn restore_server(&mut self, database: &str) -> String {
+    /// What brings a side's database back that is gone or cannot be used, in a sentence.
+    pub(super) async fn bring_back(&mut self, side: Side, database: &str) -> String {
         let aside = put_aside(database);
-        match self.last_backup(database).await {
-            Some(backup) => {
-                let restore = format!("{aside} && cp -p {} {}", word(&backup), word(database));
-                format!("{} && modsyncctl sync-now", ssh(&self.config.remote, &restore))
-            }
-            None => format!("{} && {}", ssh(&self.config.remote, &aside), self.start_over()),
+        match side {
+            Side::Local => format!(
+                "To bring the server's in its place: `({aside}) && {}`",
+                self.start_over()
+            ),
+            Side::Server => match self.last_backup(database).await {
+                Some(backup) => {
+                    let restore = format!("{aside} && cp -p {} {}", word(&backup), word(database));
+                    let restore = ssh(&self.config.remote, &restore);
+                    format!("To bring back its last backup: `{restore} && modsyncctl sync-now`")
+                }
+                None => format!(
+                    "To bring the laptop's in its place: `{} && {}`",
+                    ssh(&self.config.remote, &aside),
+                    self.start_over()
+                ),
+            },
         }
     }
 
-    /// What brings a database back that cannot be used, on either side.
-    pub(super) async fn bring_back(&mut self, side: Side, database: &str) -> String {
+    /// The command that tells which programs have a side's database open.
+    pub(super) fn who_has_it(&self, side: Side, database: &str) -> String {
+        let fuser = format!("fuser -v {}", word(database));
         match side {
-            Side::Local => self.fetch_anew(),
-            Side::Server => self.restore_server(database).await,
+            Side::Local => fuser,
+            Side::Server => ssh(&self.config.remote, &fuser),
         }
     }
 

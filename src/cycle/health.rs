@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::BoxFuture;
 
 use super::aside::Base;
+use super::pair::BUSY;
 use super::{CycleError, Pair};
 use crate::model::{Delta, Schema, Side, TableDelta};
-use crate::replica::{Answer, BaseTable, OpenError, Opening, Replica, Script, Sql, SqlError, SqlErrorKind};
-use crate::ssh::{Hello, Link};
+use crate::replica::{Answer, OpenError, Opening, Replica, Script, Sql, SqlError, SqlErrorKind};
+use crate::ssh::{Hello, Link, SessionError};
 
 /// What is known of the files.
 #[derive(Debug, Default)]
@@ -104,7 +105,6 @@ impl Pair {
             let file = super::pair::inode(&path);
             match Replica::open(sql, &self.opening(Side::Local, &sidecar, &file)).await {
                 Ok((replica, schema)) => {
-                    self.must_have_tables(Side::Local, &shown, &schema).await?;
                     self.health.is_whole(Side::Local, &file);
                     return Ok((replica, schema));
                 }
@@ -130,7 +130,6 @@ impl Pair {
             let sql = self.health.watch(session);
             match Replica::open(sql, &self.opening(Side::Server, &hello.sidecar, &file)).await {
                 Ok((replica, schema)) => {
-                    self.must_have_tables(Side::Server, &hello.database, &schema).await?;
                     self.health.is_whole(Side::Server, &file);
                     return Ok((replica, schema));
                 }
@@ -156,6 +155,7 @@ impl Pair {
 
     async fn cannot_open(&mut self, side: Side, path: &str, error: OpenError) -> CycleError {
         let (what, may_mean) = match error {
+            OpenError::Sql(error) if error.kind == SqlErrorKind::Busy => return self.locked(side, path),
             OpenError::Sql(error) => return CycleError::of_sql(side, error),
             OpenError::Base(cause) => {
                 return CycleError::failed(format!("make the {} base anew: {cause}", whose(side)));
@@ -182,38 +182,64 @@ impl Pair {
         self.unusable(side, path, &what, may_mean).await
     }
 
+    fn locked(&self, side: Side, path: &str) -> CycleError {
+        let message = format!(
+            "the {} database {path} is locked by another program for more than {} s; nothing was written",
+            whose(side),
+            BUSY.as_secs()
+        );
+        CycleError {
+            hint: Some(format!(
+                "a program that began to write and waits? `{}` names those that have it open. It is tried again by \
+                 itself, and at once by `modsyncctl sync-now`",
+                self.who_has_it(side, path)
+            )),
+            ..CycleError::failed(message)
+        }
+    }
+
+    /// Why no session with the server's database could be opened.
+    pub(super) async fn no_session(&mut self, error: SessionError) -> CycleError {
+        match error {
+            SessionError::Sql(error) => {
+                let path = self.path_of(Side::Server);
+                self.cannot_open(Side::Server, &path, OpenError::of(error)).await
+            }
+            error => error.into(),
+        }
+    }
+
     async fn unusable(&mut self, side: Side, path: &str, what: &str, may_mean: &str) -> CycleError {
-        let instead = match side {
-            Side::Local => "To bring the server's in its place",
-            Side::Server => "To bring back the last backup, or the laptop's where there is none",
-        };
-        let command = self.bring_back(side, path).await;
+        let bring_back = self.bring_back(side, path).await;
         CycleError::attention(
             format!("the {} database {path} {what}; nothing was written", whose(side)),
-            format!("{may_mean} {instead}: `{command}`"),
+            format!("{may_mean} {bring_back}"),
         )
     }
 
-    async fn must_have_tables(&mut self, side: Side, path: &str, schema: &Schema) -> Result<(), CycleError> {
-        if !(schema.tables.is_empty() && schema.skipped.is_empty()) {
-            return Ok(());
-        }
-        let may_mean = "a program that made it anew, or a path that is wrong in the config? Put the right file back.";
-        Err(self.unusable(side, path, "has no tables", may_mean).await)
-    }
-
-    /// A side that has none of the tables that were synced is another program's database.
-    pub(super) async fn must_be_known(&mut self, schemas: [&Schema; 2], known: &[BaseTable]) -> Result<(), CycleError> {
+    /// A side without a table, or with none of those that were synced, is no database of this pair.
+    pub(super) async fn must_be_ours(&mut self, schemas: [&Schema; 2]) -> Result<(), CycleError> {
+        let (local, _) = self.both()?;
+        let known = local.base_tables().await;
+        let known = known.map_err(|error| CycleError::of_sql(Side::Local, error))?;
         for (side, schema) in [Side::Local, Side::Server].into_iter().zip(schemas) {
-            if known.is_empty() || known.iter().any(|table| schema.has(&table.name)) {
+            let (what, may_mean) = if schema.tables.is_empty() && schema.skipped.is_empty() {
+                (
+                    "has no tables".to_owned(),
+                    "a program that made it anew, or a path that is wrong in the config? Put the right file back.",
+                )
+            } else if !known.is_empty() && !known.iter().any(|table| schema.has(&table.name)) {
+                (
+                    format!(
+                        "is another database: it has none of the {} tables that were synced",
+                        known.len()
+                    ),
+                    "a path that is wrong in the config, or another file in its place? Put the right one back.",
+                )
+            } else {
                 continue;
-            }
+            };
             let path = self.path_of(side);
-            let what = format!(
-                "is another database: it has none of the {} tables that were synced",
-                known.len()
-            );
-            let may_mean = "a path that is wrong in the config, or another file in its place? Put the right one back.";
             return Err(self.unusable(side, &path, &what, may_mean).await);
         }
         Ok(())

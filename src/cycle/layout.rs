@@ -99,6 +99,12 @@ impl Layout {
         if !setup.sync {
             return Err(BY_CONFIG.into());
         }
+        if theirs.strict != local.strict {
+            let side = if local.strict { "laptop" } else { "server" };
+            return Err(format!(
+                "it is STRICT on the {side} alone, which refuses values that the other side takes"
+            ));
+        }
         let mut ours = local.clone();
         let mut theirs = aligned(theirs, &ours, &drift.before)?;
         if let Some(names) = &setup.key {
@@ -199,6 +205,7 @@ fn in_order(table: &Table, like: &Table, order: &[usize]) -> Table {
         key: like.key.clone(),
         rowid: table.rowid.and_then(moved),
         autoincrement: table.autoincrement,
+        strict: table.strict,
         unique: table.unique.iter().filter_map(set).collect(),
         foreign_keys: foreign_keys.collect(),
         triggers: table.triggers.clone(),

@@ -134,6 +134,17 @@ impl Exchange {
         Ok(())
     }
 
+    /// Holds a table of which the laptop refuses rows that cannot be held one by one, and what refers to them.
+    pub(super) fn hold_barred(&mut self, layout: &Layout, index: usize, rows: u64) {
+        let (Some(table), Some(exchange)) = (layout.local.get(index), self.tables.get_mut(index)) else {
+            return;
+        };
+        exchange.hold_all();
+        let side = Side::Local;
+        self.hold(table, rows, Seen::Barred { side, rows });
+        self.hold_dependents(layout);
+    }
+
     /// `--pull-only` and `--skip-pull`.
     pub(super) fn limit(&mut self, layout: &Layout, request: &SyncRequest, server_keys: &[BTreeSet<Key>]) {
         for (index, (table, changed)) in layout.local.iter().zip(server_keys).enumerate() {

@@ -77,17 +77,10 @@ impl Pair {
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
-        let history = folder.join("history.db");
-        private_file(&history)?;
-        let history = History::open(&history)?;
-        let client = match history.fact("client").await? {
-            Some(client) => client,
-            None => {
-                let client = random_name()?;
-                history.keep_fact("client", client.clone()).await?;
-                client
-            }
-        };
+        let path = folder.join("history.db");
+        private_file(&path)?;
+        let (history, note) = History::open(&path)?;
+        let (client, copied) = client(&history, &path).await?;
         let mut pair = Self {
             config,
             reach,
@@ -103,7 +96,7 @@ impl Pair {
             backed_up: None,
             counted: None,
             health: Health::default(),
-            notes: Vec::new(),
+            notes: note.into_iter().chain(copied).collect(),
             base_inode: String::new(),
         };
         pair.remember_carried().await?;
@@ -162,6 +155,7 @@ impl Pair {
             replica: server,
             hello,
         });
+        self.must_be_ours([&local_schema, &server_schema]).await?;
         self.lay_out(&local_schema, &server_schema).await
     }
 
@@ -178,7 +172,7 @@ impl Pair {
         };
         let (hello, message) = match error {
             SessionError::NoDatabase { hello, message } if hello.state == DatabaseState::Missing => (hello, message),
-            error => return Err(error.into()),
+            error => return Err(self.no_session(error).await),
         };
         if local_missing {
             return Err(CycleError::attention(
@@ -216,14 +210,11 @@ impl Pair {
         }
         let backup = match side {
             Side::Local => String::new(),
-            Side::Server => format!(
-                "To bring back the last backup, or the laptop's where there is none: `{}`. ",
-                self.restore_server(path).await
-            ),
+            Side::Server => format!("{}. ", self.bring_back(side, path).await),
         };
         Err(CycleError::attention(
             format!(
-                "open the {} database {path}: it was there at the last sync and is gone; nothing was written",
+                "the {} database {path} was there at the last sync and is gone; nothing was written",
                 health::whose(side)
             ),
             format!(
@@ -277,6 +268,7 @@ impl Pair {
             .schema()
             .await
             .map_err(|error| CycleError::of_sql(Side::Server, error))?;
+        self.must_be_ours([&local_schema, &server_schema]).await?;
         self.lay_out(&local_schema, &server_schema).await
     }
 
@@ -321,6 +313,27 @@ impl Pair {
         self.local = None;
         self.connect(progress).await
     }
+}
+
+/// The name of this laptop's sidecar on the server. A state folder that was copied gets another one, and says so: two
+/// daemons that move one base would each take the other's moves for a lost base.
+async fn client(history: &History, path: &Path) -> Result<(String, Option<String>), CycleError> {
+    let (known, file) = (history.fact("client").await?, inode(path));
+    let home = history.fact("client_file").await?;
+    let copied = known.is_some() && home.as_ref().is_some_and(|home| *home != file);
+    if home.as_ref() != Some(&file) {
+        history.keep_fact("client_file", file).await?;
+    }
+    if let Some(client) = known.filter(|_| !copied) {
+        return Ok((client, None));
+    }
+    let client = random_name()?;
+    history.keep_fact("client", client.clone()).await?;
+    let note = "the state folder is a copy of another one, and got a sidecar of its own on the server";
+    if copied {
+        tracing::warn!("{note}");
+    }
+    Ok((client, copied.then(|| note.to_owned())))
 }
 
 fn closed_meanwhile() -> CycleError {

@@ -9,12 +9,13 @@ use std::time::Instant;
 use super::account::{Account, add_round, join};
 use super::exchange::{Exchange, Stopped};
 use super::history::Journal;
+use super::layout::Layout;
 use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
 use super::{CycleError, Progress, Trigger, report};
 use crate::control::types::{CycleSummary, ErrorCode, Outcome, Phase, PhaseEvent, SyncRequest};
 use crate::model::{RowOp, Side};
-use crate::replica::{Advance, Generation, Push};
+use crate::replica::{Advance, Generation, Push, Pushed};
 
 /// How often rows that another program changed under our hands are met again before the next cycle gets them.
 const ROUNDS: u32 = 5;
@@ -221,34 +222,34 @@ fn must_be(plan: &str, now: &str) -> Result<(), CycleError> {
 /// Writes the merge's result into the laptop's database, under the lock, and gives the lock back. A row that a constraint
 /// bars stays as it is, and waits on both sides.
 async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut Exchange) -> Result<(), CycleError> {
-    let ops = exchange.ops(Side::Local);
-    if ops.iter().all(Vec::is_empty) {
-        return unlock(pair).await;
+    let fail = |error| CycleError::of_sql(Side::Local, error);
+    loop {
+        let ops = exchange.ops(Side::Local);
+        if ops.iter().all(Vec::is_empty) {
+            return unlock(pair).await;
+        }
+        let push = Push {
+            ops,
+            read_back: !request.no_verify,
+            ..Push::default()
+        };
+        let pushed = pair.both()?.0.push(&push).await.map_err(fail)?;
+        let Some((index, rows)) = barred_by_id(&pair.layout, &pushed) else {
+            exchange.refuse(&pair.layout, Side::Local, &pushed);
+            return unlock(pair).await;
+        };
+        pair.both()?.0.undo().await.map_err(fail)?;
+        exchange.hold_barred(&pair.layout, index, rows);
     }
-    let push = Push {
-        ops,
-        read_back: !request.no_verify,
-        ..Push::default()
-    };
-    let (local, _) = pair.both()?;
-    let pushed = local
-        .push(&push)
-        .await
-        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-    // Where the id is the key, a row that yields is copied to its new id and overwritten at the old one: if that is
-    // barred nothing of it may stay.
-    let mut tables = pair.layout.local.iter().zip(&pushed.barred);
-    if let Some((table, _)) = tables.find(|(table, barred)| table.keyed_by_rowid() && !barred.is_empty()) {
-        return Err(CycleError::attention(
-            format!(
-                "write to the local table {}: one of its constraints refuses a row of the server",
-                table.name
-            ),
-            "give both databases the same constraints",
-        ));
-    }
-    exchange.refuse(&pair.layout, Side::Local, &pushed);
-    unlock(pair).await
+}
+
+/// A table of which a row was barred where the id is the key: its number, and how many rows. A row that yields its id is
+/// copied to the new one and overwritten at the old one, so nothing of what was to be written may stay.
+fn barred_by_id(layout: &Layout, pushed: &Pushed) -> Option<(usize, u64)> {
+    let mut tables = layout.local.iter().zip(&pushed.barred).enumerate();
+    tables.find_map(|(index, (table, barred))| {
+        (table.keyed_by_rowid() && !barred.is_empty()).then_some((index, barred.len() as u64))
+    })
 }
 
 /// Writes the merge's result into the server's database and moves the base there, in one request. The backup, when one

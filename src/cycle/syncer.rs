@@ -12,6 +12,14 @@ impl Pair {
         result
     }
 
+    /// Whether a statement met damage, in whichever file.
+    fn met_damage(&mut self) -> Result<bool, CycleError> {
+        let renewed = self.history.renew_if_damaged()?;
+        let met = self.health.met_damage() || renewed.is_some();
+        renewed.into_iter().for_each(|note| self.note(note));
+        Ok(met)
+    }
+
     async fn look_at_local(&mut self) -> Result<bool, CycleError> {
         // A cycle brings it from the server, or says what is wrong.
         if self.local.is_none() && !self.config.local.database.exists() {
@@ -75,8 +83,8 @@ impl Syncer for Pair {
     ) -> Result<CycleSummary, CycleError> {
         let done = run::run(self, request, trigger, progress).await;
         let done = self.or_close(done);
-        if done.is_err() && self.health.met_damage() {
-            // The files are looked through now: it is told which one is damaged, and a base that is, is made anew.
+        if done.is_err() && self.met_damage()? {
+            // The files are looked through now: it is told which one is damaged, and what is our own is made anew.
             let again = run::run(self, request, trigger, progress).await;
             return self.or_close(again);
         }

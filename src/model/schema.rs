@@ -124,6 +124,8 @@ pub struct Table {
     pub rowid: Option<usize>,
     /// Whether that id is AUTOINCREMENT: numbers once used are not used again.
     pub autoincrement: bool,
+    /// Whether SQLite refuses values of another type than the declared one.
+    pub strict: bool,
     /// Sets of columns (indexes into `columns`) that a UNIQUE constraint or PRIMARY KEY covers, the key among them.
     pub unique: Vec<Vec<usize>>,
     /// Declared foreign keys.

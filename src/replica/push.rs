@@ -173,7 +173,7 @@ impl Replica {
     pub async fn lock(&mut self) -> Result<i64, SqlError> {
         let mut script = Script::new();
         script.step(format!(
-            "BEGIN;{}",
+            "BEGIN;{}SAVEPOINT modsync_lock;",
             self.tables.first().map(take_lock).unwrap_or_default()
         ));
         script.step("SELECT 'i'||data_version FROM pragma_data_version;");
@@ -186,6 +186,16 @@ impl Replica {
             })
             .await?;
         version.ok_or_else(|| missing("lock"))
+    }
+
+    /// Takes back what was written since [`lock`](Self::lock), and keeps the lock.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub async fn undo(&mut self) -> Result<(), SqlError> {
+        let mut script = Script::new();
+        script.step("ROLLBACK TO modsync_lock;");
+        self.sql.run(&script, &mut |_| Ok(())).await
     }
 
     /// Commits what was written since [`lock`](Self::lock), if it was called.

@@ -164,7 +164,7 @@ async fn a_row_that_a_constraint_bars_does_not_stop_the_others() {
     assert_eq!((done.outcome, done.held), (Outcome::Attention, 3), "{done:?}");
     assert_eq!(
         done.reason.as_deref(),
-        Some("item: a constraint of the server database refuses 3 rows of the other side")
+        Some("item: a constraint of the server's database refuses 3 rows of the other side; they are held")
     );
     assert_eq!(
         rows(&world.open_remote(), "SELECT k FROM item WHERE k='good'"),

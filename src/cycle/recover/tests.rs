@@ -23,6 +23,7 @@ fn item() -> Table {
         key: vec![0],
         rowid: None,
         autoincrement: false,
+        strict: false,
         unique: vec![vec![0]],
         foreign_keys: Vec::new(),
         triggers: Vec::new(),

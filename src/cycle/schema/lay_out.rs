@@ -111,7 +111,6 @@ impl Pair {
             .base_tables()
             .await
             .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-        self.must_be_known(schemas, &known).await?;
         for BaseTable { name, .. } in &known {
             let [on_laptop, on_server] = schemas.map(|schema| schema.has(name));
             let side = match (on_laptop, on_server) {

@@ -6,7 +6,7 @@ use super::proof;
 use crate::config::TableConfig;
 use crate::model::{Object, ObjectKind, Schema, Side};
 use crate::replica::sqlite::OpenMode;
-use crate::replica::{LocalSql, Replica};
+use crate::replica::{LocalSql, Opening, Replica};
 
 async fn schema_of(sql: &str) -> Schema {
     let folder = tempfile::tempdir().unwrap();
@@ -16,8 +16,13 @@ async fn schema_of(sql: &str) -> Schema {
         .await
         .unwrap();
     let base = folder.path().join("base.db");
-    let opened = Replica::open(Box::new(session), Side::Local, &base.to_string_lossy(), "").await;
-    opened.unwrap().1
+    let opening = Opening {
+        side: Side::Local,
+        sidecar: &base.to_string_lossy(),
+        file: "",
+        look_through: false,
+    };
+    Replica::open(Box::new(session), &opening).await.unwrap().1
 }
 
 /// What is agreed once both sides have this schema.

@@ -17,6 +17,7 @@ fn table(columns: &[&str]) -> Table {
         key: vec![0],
         rowid: None,
         autoincrement: false,
+        strict: false,
         unique: vec![vec![0]],
         foreign_keys: vec![],
         triggers: vec![],

@@ -261,6 +261,7 @@ impl Reader {
             key,
             rowid,
             autoincrement: alias && sql.to_ascii_uppercase().contains("AUTOINCREMENT") && sequence,
+            strict: options.contains("STRICT"),
             unique,
             foreign_keys: foreign_keys.collect(),
             triggers: self.triggers(name),
