@@ -312,6 +312,14 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.execute_batch(SCHEMA)?;
+    // Another program's file may have tables of these names.
+    for columns in [
+        "cycle,summary FROM cycle",
+        "cycle,body FROM journal",
+        "name,value FROM fact",
+    ] {
+        connection.prepare(&format!("SELECT {columns}"))?;
+    }
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     match verdict.as_str() {
         "ok" => Ok(connection),
@@ -367,3 +375,6 @@ fn refused(action: &str, path: &Path, error: &rusqlite::Error) -> CycleError {
 fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

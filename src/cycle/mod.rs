@@ -4,6 +4,7 @@ mod account;
 mod advice;
 mod aside;
 mod backup;
+mod client;
 mod compare;
 mod dependents;
 mod error;

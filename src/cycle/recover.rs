@@ -32,7 +32,8 @@ impl Pair {
     ) -> Result<(), CycleError> {
         tracing::info!(cycle, ?cut, "going on from a cycle that was cut off");
         let keys = self.keys_of(&journal);
-        if cut == CutOff::BeforeAgreeing {
+        // Without all its tables the laptop's base cannot be brought up; then a new one is begun after this.
+        if cut == CutOff::BeforeAgreeing && self.has_all_tables_of(&journal) {
             self.take_over_base(&journal, &keys).await?;
         }
         let (local, server) = self.both()?;
@@ -77,6 +78,12 @@ impl Pair {
             .settle(&settled, &journal.from, &journal.to)
             .await
             .map_err(|error| CycleError::of_sql(Side::Local, error))
+    }
+
+    /// Whether every table of the journal is synced at the moment: none is held, or waits for the other side's schema.
+    fn has_all_tables_of(&self, journal: &Journal) -> bool {
+        let synced = |planned: &JournalTable| self.layout.local.iter().any(|table| table.name == planned.table);
+        journal.tables.iter().all(synced)
     }
 
     /// The journal's keys in the layout's order of tables.
@@ -148,7 +155,7 @@ impl<'a> Happened<'a> {
                 Side::Server => self.was_taken_there(table, there, write),
             });
             if !self.pushed {
-                self.keep_settled_conflicts(planned, here);
+                self.keep_settled_conflicts(planned, here, there);
             }
         }
         recount(&mut journal.summary, &journal.tables);
@@ -171,14 +178,16 @@ impl<'a> Happened<'a> {
         }
     }
 
-    /// Without a push, a conflict was settled only where the laptop took the server's version; any other is met again.
-    fn keep_settled_conflicts(&self, planned: &mut JournalTable, here: &Rows) {
+    /// Where nobody knows of a push, a conflict was settled if the version that lost is no longer where it was. Any other
+    /// is met again. The server may have taken the laptop's version and its base not have moved: then both hold the
+    /// same, nothing is met again, and this record is all that is left of what the server had.
+    fn keep_settled_conflicts(&self, planned: &mut JournalTable, here: &Rows, there: &Rows) {
         let settled: Vec<bool> = planned
             .conflicts
             .iter()
-            .map(|conflict| {
-                let taken = here.get(&conflict.key) != conflict.local.as_ref();
-                self.committed && conflict.winner == Side::Server && taken
+            .map(|conflict| match conflict.winner {
+                Side::Server => self.committed && here.get(&conflict.key) != conflict.local.as_ref(),
+                Side::Local => there.get(&conflict.key) != conflict.server.as_ref(),
             })
             .collect();
         let mut keep = settled.iter();

@@ -112,15 +112,16 @@ impl Replica {
         self.sql.run(&script, &mut |_| Ok(())).await
     }
 
-    /// Forgets the base and begins a new lineage: the next changes are all rows.
+    /// Forgets the base, also of tables that are not synced at the moment, and begins a new lineage: the next changes are
+    /// all rows. Two round trips.
     ///
     /// # Errors
     /// When the session or SQLite fails.
     pub async fn begin(&mut self, generation: &Generation) -> Result<(), SqlError> {
-        let clear: String = self
-            .tables
+        let known = self.base_tables().await?;
+        let clear: String = known
             .iter()
-            .map(|table| format!("DELETE FROM {};", names::base(&table.name)))
+            .map(|copy| format!("DELETE FROM {};", names::base(&copy.name)))
             .collect();
         let mut script = Script::new();
         script.step(format!("BEGIN;{clear}{}COMMIT;", self.set_generation(generation)));

@@ -135,10 +135,11 @@ impl Replica {
         };
         let [begin, end] = self.transaction_words();
         let mut sql = begin.to_owned() + &self.assert_base(push);
+        // Before anything of the live file is read: who has read already is not made to wait for another writer, but
+        // turned away at once, and in WAL mode can never get the lock once that one has written.
         if let Some(((_, table), _)) = touched().next() {
             sql += &take_lock(table);
         }
-        // Not before the lock: who has read already is not made to wait for it, but turned away at once.
         sql += ASSERT_FILE;
         sql += &self.assert_schema();
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.

@@ -28,6 +28,14 @@ pub fn delete_all_rows(stage: &mut Stage) {
     }
 }
 
+/// Every product gets another address, and what refers to it follows.
+pub fn rename_keys(stage: &mut Stage) {
+    stage.run(
+        "BEGIN; UPDATE products SET url=url||'?new';
+         UPDATE product_update_queue SET product_url=product_url||'?new'; COMMIT",
+    );
+}
+
 fn tables(stage: &Stage) -> Vec<String> {
     let database = stage.open();
     let mut names = database

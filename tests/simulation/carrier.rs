@@ -100,6 +100,7 @@ impl Sql for Carrier {
             // One side after the other, in the order in which they were asked: so a run can be run again.
             let _turn = world.laptops[self.laptop].turn.lock().await;
             let steps = script.steps();
+            self.cut = None;
             let mut done = 0;
             for index in 0..=steps.len() {
                 world.haunt().await;

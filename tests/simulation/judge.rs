@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::additions;
 use super::cell::Cell;
 use super::conflicts;
 use super::ledger::{Fact, Ledger, Origin};
 use super::record::{self, Recorded};
-use super::scenario::{Place, What};
+use super::scenario::{Event, Place, What};
 use super::schema::Role;
 use super::snapshot::{self, Content, Meaning};
 use super::world::World;
@@ -48,6 +49,21 @@ pub fn judge(world: &World) -> Vec<String> {
 fn databases(world: &World, server: &Content) -> Vec<String> {
     let mut wrong = Vec::new();
     let tables = &world.scenario.schema.tables;
+    let added = world.scenario.events.iter().filter_map(|event| match event {
+        Event::Add { addition, .. } => additions::name(addition),
+        _ => None,
+    });
+    // A primary key of text has an index of its own.
+    let own = |name: String| [format!("sqlite_autoindex_{name}_1"), name];
+    let added = added.flat_map(|name| {
+        if name.contains("index") {
+            vec![name]
+        } else {
+            own(name).to_vec()
+        }
+    });
+    let expected: BTreeSet<String> = world.objects.iter().cloned().chain(added).collect();
+    let everywhere = additions::everything(&world.connection(Place::Server), &world.scenario.schema);
     for place in world.places() {
         let connection = world.connection(place);
         wrong.extend(
@@ -56,10 +72,16 @@ fn databases(world: &World, server: &Content) -> Vec<String> {
                 .map(|error| format!("{place:?}: {error}")),
         );
         let objects = snapshot::objects(&connection);
-        if objects != world.objects {
+        if objects != expected {
             wrong.push(format!(
-                "{place:?}: the schema is {objects:#?}, and was {:#?}",
-                world.objects
+                "{place:?}: the schema has {objects:?}, and should have {expected:?}"
+            ));
+        }
+        let everything = additions::everything(&connection, &world.scenario.schema);
+        if everything != everywhere {
+            wrong.push(format!(
+                "{place:?} (left) is not the server (right): {}",
+                only(&everything, &everywhere)
             ));
         }
         drop(connection);
@@ -92,6 +114,11 @@ fn databases(world: &World, server: &Content) -> Vec<String> {
     wrong
 }
 
+fn only(left: &[String], right: &[String]) -> String {
+    let only = |a: &[String], b: &[String]| a.iter().filter(|row| !b.contains(row)).cloned().collect::<Vec<_>>();
+    format!("{:?} / {:?}", only(left, right), only(right, left))
+}
+
 fn differ(left: &[snapshot::Row], right: &[snapshot::Row]) -> Option<String> {
     let only =
         |a: &[snapshot::Row], b: &[snapshot::Row]| a.iter().filter(|row| !b.contains(row)).cloned().collect::<Vec<_>>();
@@ -120,9 +147,7 @@ fn lost_values(world: &World, records: &[Recorded]) -> BTreeSet<Fact> {
 /// The tables whose rows got another id from somebody.
 fn rekeyed(world: &World) -> BTreeSet<usize> {
     let events = world.scenario.events.iter();
-    let changes = events
-        .flat_map(super::scenario::Event::writes)
-        .flat_map(|write| &write.changes);
+    let changes = events.flat_map(Event::writes).flat_map(|write| &write.changes);
     let rekeyed = changes
         .filter(|change| matches!(change.what, What::Rekey { .. }))
         .map(|change| change.table);
@@ -218,6 +243,11 @@ impl Case<'_> {
     fn is_kept(&self, fact: &Fact, origin: &Origin) -> bool {
         let now = self.now(fact);
         if now.contains(&fact.value) || self.lost.contains(fact) {
+            return true;
+        }
+        // The row whose version lost may be the one that took this one's place.
+        let same = |lost: &Fact| (lost.table, lost.column, &lost.value) == (fact.table, fact.column, &fact.value);
+        if self.may_change_hands(fact.table) && self.lost.iter().any(same) {
             return true;
         }
         // A NULL that came with its row is nobody's value; without a base no NULL is.

@@ -10,11 +10,12 @@
 //! | file | idea |
 //! |---|---|
 //! | `scenario`, `generate`, `shrink` | what happens in a run, made of a seed, made short |
-//! | `schema`, `cell`, `values`, `operations` | the databases, and what programs do to them |
+//! | `schema`, `cell`, `values`, `operations`, `additions` | the databases, and what programs do to them |
 //! | `world`, `files`, `carrier`, `heal` | the run: files, daemons, faults |
 //! | `snapshot`, `ledger`, `record`, `judge`, `conflicts` | the oracle |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod additions;
 mod carrier;
 mod cell;
 mod conflicts;

@@ -1,6 +1,6 @@
 //! One server, some laptops, and everybody who writes: the files of a run, and what is done with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,11 +11,11 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use super::carrier::{Ghost, Schedule, Way, script};
-use super::files;
 use super::ledger::Ledger;
 use super::operations::{self, Program};
 use super::scenario::{Event, Fault, Harm, Kind, Place, Scenario, Write};
 use super::snapshot::{self, Content};
+use super::{additions, files};
 
 /// How much was tried.
 pub type Tally = BTreeMap<String, u64>;
@@ -33,8 +33,8 @@ pub struct World {
     complaints: Mutex<Vec<String>>,
     /// Whether a base was thrown away, so that deleted rows may come back.
     lost_base: Mutex<bool>,
-    /// What the databases' schemas hold.
-    pub objects: Vec<String>,
+    /// What the databases' schemas hold at first.
+    pub objects: BTreeSet<String>,
 }
 
 pub struct Laptop {
@@ -199,6 +199,10 @@ impl World {
             Event::Write(write) => self.write(write),
             Event::Cycle { laptop, kind, faults } => {
                 self.cycle(*laptop, *kind, faults).await;
+            }
+            Event::Add { place, addition } => {
+                self.count("addition to a schema");
+                additions::make(&self.connection(*place), &self.scenario.schema, addition).unwrap();
             }
             Event::Restart(laptop) => self.end_daemon(*laptop).await,
             Event::LoseBase { laptop, sidecar } => {
