@@ -97,8 +97,9 @@ impl Pair {
         }
     }
 
+    /// The path of the last backup of this database, if one was taken.
     async fn last_backup(&mut self, database: &str) -> Option<String> {
-        let taken = self.history.fact(backup::LAST).await.ok().flatten()?;
-        Some(backup::path(database, taken.parse().ok()?))
+        let taken = self.history.fact(backup::FILE).await.ok().flatten()?;
+        backup::time(database, &taken).map(|_| taken)
     }
 }

@@ -3,11 +3,12 @@
 //! A copy is made by SQLite, carried over beside the place it is meant for, checked there, and put in place only if
 //! nothing has appeared there meanwhile.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use super::pair::random_name;
 use super::{CycleError, Progress};
-use crate::config::Config;
+use crate::config::{Config, EngineChoice};
 use crate::control::types::{Phase, PhaseEvent};
 use crate::model::{Side, Value};
 use crate::replica::sqlite::{self, OpenMode};
@@ -49,16 +50,12 @@ pub(super) async fn fetch(
         .await
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
     drop(session);
-    let sftp = link.sftp().await?;
-    let folder = target
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let beside = folder.join(format!(".{}.modsync-{}", name_of(target), random_name()?));
-    let fetched = download(&sftp, &remote_copy, &beside, progress).await;
-    if let Err(error) = sftp.remove(&remote_copy).await {
-        tracing::warn!(%error, remote_copy, "the copy on the server could not be removed");
-    }
+    let beside = name_beside(target)?;
+    let fetched = match config.remote.engine {
+        // Its session works on this machine, and so the copy is here already.
+        EngineChoice::Sftp => bring_near(Path::new(&remote_copy), &beside),
+        _ => bring(link, &remote_copy, &beside, progress).await,
+    };
     let placed = match fetched {
         Ok(()) => check(&beside).await.and_then(|()| place(&beside, target)),
         Err(error) => Err(error),
@@ -83,7 +80,10 @@ pub(super) async fn send(
         .map_err(|error| CycleError::of_sql(Side::Local, error))?;
     let copied = copy_into(&mut local, &copy.to_string_lossy()).await;
     let sent = match copied {
-        Ok(()) => upload(config, link, hello, &copy, progress).await,
+        Ok(()) => match check(&copy).await {
+            Ok(()) => upload(config, link, hello, &copy, progress).await,
+            damaged => damaged,
+        },
         Err(error) => Err(CycleError::of_sql(Side::Local, error)),
     };
     // Our own file in our own folder; a leftover is only in the way of the disk.
@@ -95,6 +95,39 @@ async fn copy_into(sql: &mut dyn Sql, path: &str) -> Result<(), SqlError> {
     let mut script = Script::new();
     script.step(format!("VACUUM main INTO {};", literal(&Value::text(path))));
     sql.run(&script, &mut |_| Ok(())).await
+}
+
+/// Brings a copy on the server beside the place that it is meant for, and removes it there.
+async fn bring(link: &dyn Link, from: &str, beside: &Path, progress: &Progress<'_>) -> Result<(), CycleError> {
+    let sftp = link.sftp().await?;
+    let fetched = download(&sftp, from, beside, progress).await;
+    if let Err(error) = sftp.remove(from).await {
+        tracing::warn!(%error, from, "the copy on the server could not be removed");
+    }
+    fetched
+}
+
+/// The same with a copy on this machine, which may be on another disk.
+fn bring_near(from: &Path, beside: &Path) -> Result<(), CycleError> {
+    let copied = std::fs::copy(from, beside).and_then(|_| {
+        std::fs::set_permissions(beside, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::File::open(beside)?.sync_all()?;
+        std::fs::remove_file(from)
+    });
+    copied.map_err(|error| {
+        CycleError::failed(format!(
+            "fetch the server's database: copy it to {}: {error}",
+            beside.display()
+        ))
+    })
+}
+
+fn name_beside(target: &Path) -> Result<PathBuf, CycleError> {
+    let folder = target
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    Ok(folder.join(format!(".{}.modsync-{}", name_of(target), random_name()?)))
 }
 
 async fn download(sftp: &Sftp, from: &str, beside: &Path, progress: &Progress<'_>) -> Result<(), CycleError> {
@@ -225,6 +258,9 @@ async fn put_in_place(
     hello: &Hello,
     beside: &str,
 ) -> Result<(), CycleError> {
+    if config.remote.engine == EngineChoice::Sftp {
+        return put_in_place_by_files(sftp, hello, beside).await;
+    }
     let options = SessionOptions::new(beside, config.remote.engine, format!("check-{}.db", random_name()?));
     let (mut session, checking) = link.open_session(&options).await?;
     let mut script = Script::new();
@@ -248,6 +284,20 @@ async fn put_in_place(
         if hello.uid == 0 {
             sftp.set_owner(beside, folder.uid, folder.gid).await.map_err(of_sftp)?;
         }
+        sftp.set_mode(beside, mode).await.map_err(of_sftp)?;
+    }
+    sftp.rename_if_absent(beside, &hello.database).await.map_err(of_sftp)
+}
+
+/// Where nothing runs on the server, nothing there can look through the file: it was looked through here, came over a line
+/// that checks what it carries, and was put on the disk.
+async fn put_in_place_by_files(sftp: &Sftp, hello: &Hello, beside: &str) -> Result<(), CycleError> {
+    if let Some(folder) = &hello.folder {
+        let ours = sftp.stat(beside).await.map_err(of_sftp)?;
+        if ours.uid == 0 {
+            sftp.set_owner(beside, folder.uid, folder.gid).await.map_err(of_sftp)?;
+        }
+        let mode = 0o600 | (folder.mode & 0o066);
         sftp.set_mode(beside, mode).await.map_err(of_sftp)?;
     }
     sftp.rename_if_absent(beside, &hello.database).await.map_err(of_sftp)

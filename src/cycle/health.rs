@@ -316,13 +316,18 @@ impl Pair {
     pub(super) async fn must_be_whole(&mut self, side: Side) -> Result<(), CycleError> {
         let path = self.path_of(side);
         let (local, server) = self.both()?;
-        let damage = match side {
-            Side::Local => local.first_damage().await,
-            Side::Server => server.replica.first_damage().await,
+        let looked = match side {
+            Side::Local => local.look_through().await,
+            Side::Server => server.replica.look_through().await,
         };
-        match damage.map_err(|error| CycleError::of_sql(side, error))? {
-            None => Ok(()),
-            Some(verdict) => Err(self.cannot_open(side, &path, OpenError::Damaged(verdict)).await),
+        match looked {
+            Ok(()) => Ok(()),
+            Err(OpenError::Base(cause)) => {
+                // It is made anew when the sides are opened again.
+                self.health.damage.store(true, Ordering::Relaxed);
+                Err(CycleError::failed(format!("read the {} base: {cause}", whose(side))))
+            }
+            Err(error) => Err(self.cannot_open(side, &path, error).await),
         }
     }
 }

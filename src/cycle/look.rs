@@ -10,8 +10,8 @@ use crate::model::{Delta, Row, Side};
 use crate::replica::{Changes, Generation, Head};
 
 /// How often both sides are asked before a look is given up. A file that was exchanged, a schema that was changed, a cycle
-/// that was cut off and bases that do not belong together can come together; none of them comes twice in honest work.
-const MAX_LOOKS: usize = 8;
+/// that was cut off and bases that do not belong together can come together; a VACUUM counts as a change of the schema.
+const MAX_LOOKS: usize = 10;
 
 /// What both sides have changed, seen at one time, and what a merge makes of it.
 pub(super) struct Seen {

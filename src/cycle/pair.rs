@@ -10,7 +10,7 @@ use super::layout::Layout;
 use super::reach::{OverSsh, Reach};
 use super::schema::{Change, Drift};
 use super::{CycleError, client, first};
-use crate::config::Config;
+use crate::config::{Config, EngineChoice};
 use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side};
@@ -23,6 +23,8 @@ pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// The laptop's base, in the state folder.
 const BASE: &str = "base.db";
+/// The folder with copies of the server's files, where the engine works on such, in the state folder.
+const SERVER: &str = "server";
 
 /// The laptop's database, the server's, and what was done between them.
 pub struct Pair {
@@ -74,6 +76,12 @@ impl Pair {
     /// # Errors
     /// As there.
     pub async fn reached_by(config: Config, reach: Box<dyn Reach>) -> Result<Self, CycleError> {
+        if config.remote.engine == EngineChoice::Sftp {
+            tracing::warn!(
+                "engine = \"sftp\" is the second best: the server's database file is exchanged whole, which any other engine \
+                 avoids; docs/configuration.md says what it cannot promise"
+            );
+        }
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
@@ -193,6 +201,7 @@ impl Pair {
     pub(super) fn session_options(&self) -> SessionOptions {
         SessionOptions {
             busy_timeout: BUSY,
+            copies: self.config.daemon.state_dir.join(SERVER),
             max_answer: usize::try_from(self.config.safety.max_answer).unwrap_or(usize::MAX),
             ..SessionOptions::new(
                 &self.config.remote.database,

@@ -122,7 +122,7 @@ impl Pair {
             room.must_do()?;
         }
         let Some(space) = space else { return Ok(()) };
-        let backup = match need.to_server > 0 && self.due_backup(request, trigger).await?.is_some() {
+        let backup = match need.to_server > 0 && self.backup_is_due(request, trigger).await? {
             true => space.database,
             false => 0,
         };

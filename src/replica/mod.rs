@@ -9,6 +9,7 @@ mod base;
 mod changes;
 mod counts;
 pub mod engine;
+pub mod late;
 mod local_sql;
 mod names;
 mod opening;
@@ -43,6 +44,9 @@ use crate::model::{Delta, Key, Row, Schema, Side, Table};
 
 /// The form of the base's file; a base of another form is made anew.
 const FORMAT: i64 = 1;
+
+/// The one step of a look: `data_version`, and whether the file moved.
+pub const LOOK: &str = "SELECT 'i'||data_version,'i'||moved FROM modsync_look;";
 
 /// How many keys one query names.
 const KEYS_A_QUERY: usize = 1000;
@@ -182,7 +186,7 @@ impl Replica {
     /// When the session or SQLite fails.
     pub async fn look(&mut self) -> Result<Look, SqlError> {
         let mut script = Script::new();
-        script.step("SELECT 'i'||data_version,'i'||moved FROM modsync_look;");
+        script.step(LOOK);
         let mut look = None;
         self.sql
             .run(&script, &mut |row| {

@@ -87,11 +87,11 @@ impl Replica {
         Ok((replica, reader.finish()))
     }
 
-    /// Looks through both files from end to end: one round trip. `None`: they are whole.
+    /// Looks through both files from end to end: one round trip.
     ///
     /// # Errors
-    /// When the session or SQLite fails.
-    pub async fn first_damage(&mut self) -> Result<Option<String>, SqlError> {
+    /// [`OpenError::Damaged`] or [`OpenError::Base`] when one of them is not whole, or when the session or SQLite fails.
+    pub async fn look_through(&mut self) -> Result<(), OpenError> {
         let mut script = Script::new();
         script.step(quick_check());
         let mut damage = None;
@@ -101,8 +101,12 @@ impl Replica {
             damage = Some(fields.text()?);
             Ok(())
         };
-        self.sql.run(&script, &mut take).await?;
-        Ok(damage)
+        self.sql.run(&script, &mut take).await.map_err(OpenError::of)?;
+        match damage {
+            None => Ok(()),
+            Some(verdict) if speaks_of_base(&verdict) => Err(OpenError::Base(verdict)),
+            Some(verdict) => Err(OpenError::Damaged(verdict)),
+        }
     }
 }
 

@@ -128,7 +128,7 @@ impl Replica {
             .collect();
         let mut script = Script::new();
         // Before the backup, too: it takes long, and one of a file that was replaced is of no use.
-        script.step(self.assert_ground(push));
+        script.step(ASSERT_FILE.to_owned() + &self.assert_base(push));
         for sql in &statements {
             script.step(sql.clear());
         }
@@ -138,10 +138,7 @@ impl Replica {
             }
         }
         if let Some(backup) = push.backup {
-            script.step(format!(
-                "VACUUM main INTO {};",
-                super::literal(&crate::model::Value::text(backup))
-            ));
+            script.backup(backup);
         }
         if !touched.is_empty() {
             script.step(self.transaction(&statements, push));
@@ -171,12 +168,13 @@ impl Replica {
                 .filter(|(_, ops)| !ops.is_empty())
         };
         let [begin, end] = self.transaction_words();
-        let mut sql = begin.to_owned();
-        // First of all: a transaction that has read before another program wrote can never get the lock in WAL mode.
+        let mut sql = begin.to_owned() + &self.assert_base(push);
+        // Before anything of the live file is read: who has read already is not made to wait for another writer, but
+        // turned away at once, and in WAL mode can never get the lock once that one has written.
         if let Some(((_, table), _)) = touched().next() {
             sql += &take_lock(table);
         }
-        sql += &self.assert_ground(push);
+        sql += ASSERT_FILE;
         sql += &self.assert_schema();
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
         let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
@@ -269,17 +267,14 @@ impl Replica {
         )
     }
 
-    /// Ends the script unless the file is the one that was compared, and the base is.
+    /// Ends the script unless the base is the one that was compared.
     ///
     /// It stands inside the transactions as well. An engine whose line was cut goes on with what it had received; behind
     /// a long backup it writes when a newer session may have moved base and rows on. What is read of the base here stays
     /// read-locked until the transaction ends, so no other session moves it meanwhile.
-    fn assert_ground(&self, push: &Push<'_>) -> String {
-        let base = push
-            .advance
-            .as_ref()
-            .map(|advance| self.assert_generation(advance.from));
-        "INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;".to_owned() + &base.unwrap_or_default()
+    fn assert_base(&self, push: &Push<'_>) -> String {
+        let from = push.advance.as_ref().map(|advance| advance.from);
+        from.map(|from| self.assert_generation(from)).unwrap_or_default()
     }
 
     fn assert_generation(&self, generation: &Generation) -> String {
@@ -326,6 +321,9 @@ impl Replica {
         self.sql.run(&script, &mut nothing("settle")).await
     }
 }
+
+/// Ends the script unless the path still leads to the open file.
+const ASSERT_FILE: &str = "INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;";
 
 /// Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a transaction over
 /// two files needs a super-journal.

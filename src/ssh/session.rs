@@ -5,6 +5,7 @@ mod hello;
 mod launch;
 mod lines;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct SessionOptions {
     pub engine: EngineChoice,
     /// File name of this laptop's sidecar within the state folder on the server.
     pub sidecar: String,
+    /// Where an engine that works on copies keeps them on this machine.
+    pub copies: PathBuf,
     /// How long a statement waits for another program's lock.
     pub busy_timeout: Duration,
     /// How long nothing may come before an engine has greeted: login shells and launch scripts are quick.
@@ -63,6 +66,7 @@ impl SessionOptions {
             database: database.into(),
             engine,
             sidecar: sidecar.into(),
+            copies: PathBuf::new(),
             busy_timeout: Duration::from_secs(5),
             greeting: Duration::from_secs(30),
             patience: Duration::from_secs(15 * 60),

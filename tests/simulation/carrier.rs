@@ -106,10 +106,13 @@ impl Sql for Carrier {
                 world.haunt().await;
                 let due = world.schedule(self.laptop).due(steps, index);
                 for harm in due {
-                    self.forward(&steps[done..index], answer).await?;
-                    done = index;
+                    // Another fault of this moment may have let a step go already.
+                    if done < index {
+                        self.forward(&steps[done..index], answer).await?;
+                        done = index;
+                    }
                     world.note(&harm);
-                    done += self.suffer(harm, &steps[index..], answer).await?;
+                    done += self.suffer(harm, &steps[done..], answer).await?;
                 }
             }
             self.forward(&steps[done..], answer).await

@@ -24,6 +24,7 @@ pub fn judge(world: &World) -> Vec<String> {
     let records: Vec<Recorded> = laptops
         .flat_map(|laptop| record::read(&world.state(laptop).join("history.db"), laptop, schema))
         .collect();
+    world.count("conflict on record", records.len() as u64);
     let ledger = world.ledger();
     let case = Case {
         world,
@@ -40,7 +41,7 @@ pub fn judge(world: &World) -> Vec<String> {
     wrong.extend(
         records
             .iter()
-            .filter_map(|record| conflicts::examine(world, &ledger, record).err()),
+            .filter_map(|record| conflicts::examine(world, &ledger, &case.rekeyed, record).err()),
     );
     wrong
 }
@@ -262,7 +263,8 @@ impl Case<'_> {
                     other.table == fact.table && other.row == fact.row && other.column == fact.column
                 });
                 let others: BTreeSet<&Cell> = others.map(|(other, _)| &other.value).collect();
-                self.is_loose() && !now.is_empty()
+                let gone = now.is_empty() && self.ledger.deleted.contains(&(fact.table, fact.row.clone()));
+                gone || self.is_loose() && !now.is_empty()
                     || now.iter().any(|value| others.contains(value))
                     || self.is_given_up(fact)
             }
@@ -327,7 +329,8 @@ impl Case<'_> {
         for (fact, _) in self.ledger.standing() {
             *standing.entry((fact.table, &fact.row)).or_default() += 1;
         }
-        let deleted = self.ledger.deleted.iter().filter(|(table, _)| self.synced(*table));
+        let deleted = self.ledger.deleted.iter();
+        let deleted = deleted.filter(|(table, _)| self.synced(*table) && !self.rekeyed.contains(table));
         let back = deleted.filter(|(table, row)| {
             let fact = Fact {
                 table: *table,

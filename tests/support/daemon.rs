@@ -15,6 +15,7 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running daemon. Killed when dropped.
 pub struct Daemon {
+    environment: Vec<(String, String)>,
     config: PathBuf,
     socket: PathBuf,
     home: PathBuf,
@@ -33,9 +34,15 @@ pub struct Answer {
 impl Daemon {
     /// Starts the daemon with the world's config and waits until its socket answers.
     pub fn start(world: &World) -> Self {
+        Self::start_in(world, Vec::new())
+    }
+
+    /// The same with variables in its environment.
+    pub fn start_in(world: &World, environment: Vec<(String, String)>) -> Self {
         let (config, home, errors) = (world.config_file(), world.path("home"), world.path("modsyncd.err"));
         let mut daemon = Self {
-            child: run(&config, &home, &errors),
+            child: run(&config, &home, &errors, &environment),
+            environment,
             socket: world.socket(),
             config,
             home,
@@ -47,7 +54,7 @@ impl Daemon {
 
     /// Starts it again, after it ended.
     pub fn again(&mut self) {
-        self.child = run(&self.config, &self.home, &self.errors);
+        self.child = run(&self.config, &self.home, &self.errors, &self.environment);
         self.until_it_answers();
     }
 
@@ -207,9 +214,10 @@ fn command(config: &Path, home: &Path) -> Command {
     command
 }
 
-fn run(config: &Path, home: &Path, errors: &Path) -> Child {
+fn run(config: &Path, home: &Path, errors: &Path, environment: &[(String, String)]) -> Child {
     let errors = std::fs::OpenOptions::new().create(true).append(true).open(errors);
     command(config, home)
+        .envs(environment.iter().cloned())
         .stdout(Stdio::null())
         .stderr(errors.unwrap())
         .spawn()

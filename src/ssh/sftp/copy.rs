@@ -68,7 +68,7 @@ impl Sftp {
         let Range { start: offset, end } = range;
         if length > end {
             return Err(SftpError {
-                kind: SftpErrorKind::Failed,
+                kind: SftpErrorKind::Resized,
                 message: format!("cannot read {path} on the server: it has {length} bytes, {end} were expected"),
             });
         }
@@ -77,7 +77,13 @@ impl Sftp {
         let mut chunks = stream::iter(reads).buffered(IN_FLIGHT);
         let mut done = offset;
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| failed("read", path, &error))?;
+            let chunk = chunk.map_err(|error| {
+                let mut failure = failed("read", path, &error);
+                if matches!(error, ProtocolError::UnexpectedBehavior(_)) {
+                    failure.kind = SftpErrorKind::Resized;
+                }
+                failure
+            })?;
             to.write_all(&chunk)
                 .await
                 .map_err(|error| local("keep what was read of", path, &error))?;
