@@ -251,8 +251,9 @@ impl Case<'_> {
         if self.may_change_hands(fact.table) && self.lost.iter().any(same) {
             return true;
         }
-        // A NULL that came with its row is nobody's value; without a base no NULL is.
-        if fact.value.is_null() && (origin.inserted || self.world.lost_base() || !self.world.scenario.agreed) {
+        // A NULL that came with its row is nobody's value; in a row without a base no NULL is, and a cycle that was cut off
+        // may leave a row on both sides that is in no base.
+        if fact.value.is_null() && (origin.inserted || self.is_loose()) {
             return true;
         }
         match self.role(fact) {
