@@ -23,7 +23,7 @@ pub fn make(connection: &Connection, schema: &Schema, addition: &Addition) -> ru
             let table = table(*index);
             format!(
                 "ALTER TABLE {table} ADD COLUMN late{number} TEXT DEFAULT 'not said';\
-                 UPDATE {table} SET late{number}='late {number}' WHERE rowid IN (SELECT min(rowid) FROM {table});"
+                 UPDATE {table} SET late{number}='late {number}';"
             )
         }
         Addition::Table { number } => format!(

@@ -251,9 +251,16 @@ impl Case<'_> {
         if self.may_change_hands(fact.table) && self.lost.iter().any(same) {
             return true;
         }
-        // A NULL that came with its row is nobody's value; in a row without a base no NULL is, and a cycle that was cut off
-        // may leave a row on both sides that is in no base.
-        if fact.value.is_null() && (origin.inserted || self.is_loose()) {
+        // In a row that is in no base a NULL is nobody's value, and goes without a record where another value stands.
+        // From outside it cannot be told which rows are in no base.
+        let standing = |value: &&Cell| {
+            let other = Fact {
+                value: (*value).clone(),
+                ..fact.clone()
+            };
+            !self.ledger.overwritten.contains(&other)
+        };
+        if fact.value.is_null() && (origin.inserted || self.is_loose() || now.iter().any(standing)) {
             return true;
         }
         match self.role(fact) {
