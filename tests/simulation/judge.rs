@@ -352,9 +352,10 @@ impl Case<'_> {
             .collect()
     }
 
-    /// No row is there twice.
+    /// No row is there twice. Not so where a cycle was cut off: a row that the laptop took and no base knows of, and that
+    /// the server edits before the next cycle, is two rows where an id is all that a row has.
     fn nothing_is_doubled(&self) -> Vec<String> {
-        if self.world.lost_base() || !self.world.scenario.agreed {
+        if self.is_loose() {
             return Vec::new();
         }
         let tables = self.end.iter().enumerate();
