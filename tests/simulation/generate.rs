@@ -37,10 +37,13 @@ pub fn scenario(seed: u64) -> Scenario {
     }
     let events = generator.random.between(3, 11);
     let events = (0..events).map(|_| generator.event(seed));
-    // Where nothing was agreed nobody knows an addition from something that the other side has dropped.
-    let events = events
-        .filter(|event| agreed || !matches!(event, Event::Add { .. }))
-        .collect();
+    let events = events.filter(|event| match event {
+        // Where nothing was agreed nobody knows an addition from something that the other side has dropped, and what is
+        // added to a table that is left out stays where it is.
+        Event::Add { addition, .. } => agreed && addition.table().is_none_or(|table| schema.tables[table].synced),
+        _ => true,
+    });
+    let events = events.collect();
     Scenario {
         seed,
         schema,
