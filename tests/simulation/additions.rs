@@ -23,7 +23,7 @@ pub fn make(connection: &Connection, schema: &Schema, addition: &Addition) -> ru
             let table = table(*index);
             format!(
                 "ALTER TABLE {table} ADD COLUMN late{number} TEXT DEFAULT 'not said';\
-                 UPDATE {table} SET late{number}='late {number}' WHERE rowid IN (SELECT min(rowid) FROM {table});"
+                 UPDATE {table} SET late{number}='late {number}';"
             )
         }
         Addition::Table { number } => format!(
@@ -45,7 +45,7 @@ pub fn everything(connection: &Connection, schema: &Schema) -> Vec<String> {
     let mut all = Vec::new();
     for name in names.filter(|name| !left_out(name)) {
         let mut statement = connection.prepare(&format!("SELECT * FROM main.{name}")).unwrap();
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let rows = statement.query_map([], |row| {
             let mut cells: Vec<(&str, Cell)> = Vec::new();
             for (index, column) in columns.iter().enumerate() {

@@ -36,7 +36,14 @@ pub fn scenario(seed: u64) -> Scenario {
         first.extend((0..rows).map(|_| generator.change_of(table, What::Insert)));
     }
     let events = generator.random.between(3, 11);
-    let events = (0..events).map(|_| generator.event(seed)).collect();
+    let events = (0..events).map(|_| generator.event(seed));
+    let events = events.filter(|event| match event {
+        // Where nothing was agreed nobody knows an addition from something that the other side has dropped, and what is
+        // added to a table that is left out stays where it is.
+        Event::Add { addition, .. } => agreed && addition.table().is_none_or(|table| schema.tables[table].synced),
+        _ => true,
+    });
+    let events = events.collect();
     Scenario {
         seed,
         schema,

@@ -14,7 +14,13 @@
 //! | `regressions` | what was found, as small scenarios |
 //! | `world`, `files`, `carrier`, `heal` | the run: files, daemons, faults |
 //! | `snapshot`, `ledger`, `record`, `judge`, `conflicts` | the oracle |
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod additions;
 mod carrier;

@@ -222,6 +222,16 @@ impl Harm {
     }
 }
 
+impl Addition {
+    /// The table that it changes.
+    pub fn table(&self) -> Option<usize> {
+        match self {
+            Self::Column { table, .. } | Self::Index { table, .. } => Some(*table),
+            Self::Table { .. } => None,
+        }
+    }
+}
+
 impl Event {
     /// The transactions of programs in it.
     pub fn writes(&self) -> Vec<&Write> {

@@ -31,13 +31,15 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
     for size in [length / 2, length / 4, 1] {
         for start in (0..length).step_by(size.max(1)) {
             shorter.push(with(&|other| {
-                drop(other.events.drain(start..(start + size).min(length)))
+                other.events.drain(start..(start + size).min(length));
             }));
         }
     }
     shorter.push(with(&|other| other.first.clear()));
     for index in 0..scenario.first.len() {
-        shorter.push(with(&|other| drop(other.first.remove(index))));
+        shorter.push(with(&|other| {
+            other.first.remove(index);
+        }));
     }
     for (number, event) in scenario.events.iter().enumerate() {
         match event {
