@@ -33,10 +33,19 @@ pub struct Answer {
 impl Daemon {
     /// Starts the daemon with the world's config and waits until its socket answers.
     pub fn start(world: &World) -> Self {
-        let (config, home, errors) = (world.config_file(), world.path("home"), world.path("modsyncd.err"));
+        Self::with(
+            world.config_file(),
+            world.socket(),
+            world.path("home"),
+            world.path("modsyncd.err"),
+        )
+    }
+
+    /// Starts one with a config, which names that socket, in a home of its own; its standard error goes to a file.
+    pub fn with(config: PathBuf, socket: PathBuf, home: PathBuf, errors: PathBuf) -> Self {
         let mut daemon = Self {
             child: run(&config, &home, &errors),
-            socket: world.socket(),
+            socket,
             config,
             home,
             errors,
