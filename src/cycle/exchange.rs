@@ -38,6 +38,8 @@ pub struct TableExchange {
     pub unpushed: BTreeSet<Key>,
     /// Whether another program changed a row between our reading it and writing it.
     pub moved_on: bool,
+    /// The writes for the laptop and for the server that hold back with the whole table.
+    pub(super) withheld: [Vec<RowOp>; 2],
 }
 
 /// The keys that either side changed, by table: the base rows that a merge needs.
@@ -134,6 +136,7 @@ impl Exchange {
         if !limits.first {
             exchange.brake(layout, &sizes, limits)?;
         }
+        exchange.hold_dependents(layout);
         exchange.limit(layout, limits.request, &server_keys);
         Ok(exchange)
     }
@@ -223,8 +226,8 @@ impl TableExchange {
         let rows = self.to_local.len() + self.to_server.len();
         self.keep_out
             .extend(self.settled.iter().map(|settled| settled.key.clone()));
-        self.to_local.clear();
-        self.to_server.clear();
+        self.withheld[0].append(&mut self.to_local);
+        self.withheld[1].append(&mut self.to_server);
         self.conflicts.clear();
         rows as u64
     }

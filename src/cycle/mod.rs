@@ -3,6 +3,7 @@
 mod account;
 mod backup;
 mod compare;
+mod dependents;
 mod error;
 mod exchange;
 mod first;

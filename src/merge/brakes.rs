@@ -65,6 +65,11 @@ pub enum Seen {
         /// How many.
         rows: u64,
     },
+    /// Rows that refer to a row which is held.
+    Dependent {
+        /// How many.
+        rows: u64,
+    },
     /// Rows that a constraint of one side refuses.
     Barred {
         /// The side that refuses them.
@@ -110,6 +115,9 @@ impl fmt::Display for Held {
                     f,
                     "{table}: {rows} rows are newer on the server and were left; run a cycle that pulls"
                 )
+            }
+            Seen::Dependent { rows } => {
+                write!(f, "{table}: {rows} rows refer to rows that are held, and wait for them")
             }
             Seen::Barred { side, rows } => {
                 write!(

@@ -8,16 +8,16 @@ use super::sftp::Sftp;
 use super::{Connection, Hello, Process, Session, SessionError, SessionOptions, Traffic, Transport, TransportError};
 use crate::replica::Sql;
 
+/// A session with the server's database, and what was found there.
+pub type Opened = (Box<dyn Sql>, Hello);
+
 /// An open way to the server. [`Connection`] is the real one; a trial of the cycle has one without a network.
 pub trait Link: Send + Sync {
     /// Opens the server's database: see [`Session::open`].
     ///
     /// # Errors
     /// See [`SessionError`].
-    fn open_session<'a>(
-        &'a self,
-        options: &'a SessionOptions,
-    ) -> BoxFuture<'a, Result<(Box<dyn Sql>, Hello), SessionError>>;
+    fn open_session<'a>(&'a self, options: &'a SessionOptions) -> BoxFuture<'a, Result<Opened, SessionError>>;
 
     /// Runs a command line, as the login shell there reads it.
     ///
@@ -39,10 +39,7 @@ pub trait Link: Send + Sync {
 }
 
 impl Link for Connection {
-    fn open_session<'a>(
-        &'a self,
-        options: &'a SessionOptions,
-    ) -> BoxFuture<'a, Result<(Box<dyn Sql>, Hello), SessionError>> {
+    fn open_session<'a>(&'a self, options: &'a SessionOptions) -> BoxFuture<'a, Result<Opened, SessionError>> {
         Box::pin(async move {
             let (session, hello) = Session::open(self, options).await?;
             Ok((Box::new(session) as Box<dyn Sql>, hello))

@@ -14,6 +14,6 @@ pub mod sftp;
 mod transport;
 
 pub use connection::{ConnectOptions, Connection, scan_host_key};
-pub use link::Link;
+pub use link::{Link, Opened};
 pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions};
 pub use transport::{Process, Traffic, Transport, TransportError, TransportErrorKind};

@@ -112,6 +112,50 @@ async fn a_column_that_is_wiped_is_held() {
     assert_eq!(world.both("SELECT v FROM b WHERE k='1'"), [text("s")]);
 }
 
+/// A row that goes ahead of the held one that it refers to would refer to the site's row, once that has taken the id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_waits_for_the_held_one_that_it_refers_to() {
+    let world = World::with_schema(
+        "CREATE TABLE p(id INTEGER PRIMARY KEY AUTOINCREMENT, name, v); \
+         CREATE TABLE c(k TEXT PRIMARY KEY, p INTEGER REFERENCES p(id)); \
+         CREATE TABLE g(k TEXT PRIMARY KEY, c TEXT REFERENCES c(k))",
+    );
+    let fill: String = (1..=100)
+        .map(|n| format!("INSERT INTO p VALUES({n},'{n}','{n}');"))
+        .collect();
+    world.on_both(&format!("BEGIN; {fill} COMMIT;"));
+    let mut pair = world.pair().await;
+    sync(&mut pair).await;
+    world
+        .open_local()
+        .execute_batch(
+            "UPDATE p SET v=NULL; INSERT INTO p VALUES(101,'mine','x'); INSERT INTO c VALUES('child',101),('free',5); \
+             INSERT INTO g VALUES('grandchild','child')",
+        )
+        .unwrap();
+    let done = sync(&mut pair).await;
+    assert_eq!(
+        (done.outcome, done.pushed, done.held),
+        (Outcome::Attention, 1, 103),
+        "{done:?}"
+    );
+    assert_eq!(rows(&world.open_remote(), "SELECT k FROM c"), [text("free")]);
+    assert_eq!(rows(&world.open_remote(), "SELECT count(*) FROM g"), ["Integer(0)"]);
+    world
+        .open_remote()
+        .execute_batch("INSERT INTO p VALUES(101,'theirs','x')")
+        .unwrap();
+    let allow = SyncRequest {
+        allow_deletes: true,
+        ..SyncRequest::default()
+    };
+    let done = try_sync(&mut pair, &allow).await.unwrap();
+    assert_eq!((done.outcome, done.held), (Outcome::Synced, 0), "{done:?}");
+    world.assert_equal();
+    let refers = "SELECT p.name FROM g JOIN c ON c.k=g.c JOIN p ON p.id=c.p";
+    assert_eq!(world.both(refers), [text("mine")]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_way_cycles_leave_the_other_way_for_later() {
     let (world, mut pair) = hundred().await;
