@@ -93,10 +93,8 @@ impl Replica {
             .map(|(sql, _)| sql)
             .collect();
         let mut script = Script::new();
-        script.step("INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;");
-        if let Some(advance) = &push.advance {
-            script.step(self.assert_generation(advance.from));
-        }
+        // Before the backup, too: it takes long, and one of a file that was replaced is of no use.
+        script.step(self.assert_ground(push));
         for sql in &statements {
             script.step(sql.clear());
         }
@@ -136,7 +134,7 @@ impl Replica {
                 .filter(|(_, ops)| !ops.is_empty())
         };
         let [begin, end] = self.transaction_words();
-        let mut sql = begin.to_owned();
+        let mut sql = begin.to_owned() + &self.assert_ground(push);
         if let Some(((_, table), _)) = touched().next() {
             sql += &take_lock(table);
         }
@@ -208,6 +206,19 @@ impl Replica {
         }
     }
 
+    /// Ends the script unless the file is the one that was compared, and the base is.
+    ///
+    /// It stands inside the transactions as well. An engine whose line was cut goes on with what it had received; behind
+    /// a long backup it writes when a newer session may have moved base and rows on. What is read of the base here stays
+    /// read-locked until the transaction ends, so no other session moves it meanwhile.
+    fn assert_ground(&self, push: &Push<'_>) -> String {
+        let base = push
+            .advance
+            .as_ref()
+            .map(|advance| self.assert_generation(advance.from));
+        "INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;".to_owned() + &base.unwrap_or_default()
+    }
+
     fn assert_generation(&self, generation: &Generation) -> String {
         format!(
             "INSERT INTO temp.modsync_assert SELECT 0 WHERE NOT EXISTS(SELECT 1 FROM base.meta WHERE format={FORMAT} AND lineage={} AND number={});",
@@ -217,7 +228,7 @@ impl Replica {
     }
 
     fn advance_step(&self, statements: &[TableSql<'_>], advance: &Advance<'_>) -> String {
-        let mut sql = String::from("BEGIN;");
+        let mut sql = format!("BEGIN;{}", self.assert_generation(advance.from));
         for (table, keys) in statements.iter().zip(advance.keep_out) {
             for chunk in keys.chunks(KEYS_A_QUERY) {
                 sql += &table.keep_out(&values(chunk));
@@ -237,8 +248,7 @@ impl Replica {
     pub async fn settle(&mut self, rows: &[Vec<Settled>], from: &Generation, to: &Generation) -> Result<(), SqlError> {
         let statements = self.statements();
         let mut script = Script::new();
-        script.step(self.assert_generation(from));
-        let mut moves = String::from("BEGIN;");
+        let mut moves = format!("BEGIN;{}", self.assert_generation(from));
         for (table, settled) in statements.iter().zip(rows) {
             script.step(table.clear());
             for row in settled {

@@ -35,14 +35,17 @@ pub struct SessionOptions {
     pub sidecar: String,
     /// How long a statement waits for another program's lock.
     pub busy_timeout: Duration,
-    /// How long the line may be silent while an answer is awaited and nothing can be sent.
-    pub silence: Duration,
+    /// How long nothing may come before an engine has greeted: login shells and launch scripts are quick.
+    pub greeting: Duration,
+    /// How long an engine may work on a request without a sign of life: comparing or copying a large database takes
+    /// minutes. It says nothing of the line; that one is dead is noticed by what carries the session.
+    pub patience: Duration,
     /// Longest row of an answer, in bytes.
     pub max_line: usize,
 }
 
 impl SessionOptions {
-    /// Options with the usual limits: 5 s for locks, 30 s of silence, 256 MiB a row.
+    /// Options with the usual limits: 5 s for locks, 30 s for the greeting, 15 min for a request, 256 MiB a row.
     #[must_use]
     pub fn new(database: impl Into<String>, engine: EngineChoice, sidecar: impl Into<String>) -> Self {
         Self {
@@ -50,7 +53,8 @@ impl SessionOptions {
             engine,
             sidecar: sidecar.into(),
             busy_timeout: Duration::from_secs(5),
-            silence: Duration::from_secs(30),
+            greeting: Duration::from_secs(30),
+            patience: Duration::from_secs(15 * 60),
             max_line: 256 * 1024 * 1024,
         }
     }
@@ -92,7 +96,8 @@ pub struct Session {
     /// Begins every marker. No row of an answer can equal a marker, since rows do not begin with its first letter.
     token: String,
     requests: u64,
-    silence: Duration,
+    /// How long nothing may come while an answer is awaited and nothing can be sent.
+    patience: Duration,
     /// For messages: the engine and the database.
     engine: String,
     database: String,
@@ -116,7 +121,7 @@ impl Session {
             traffic: transport.traffic(),
             token,
             requests: 0,
-            silence: options.silence,
+            patience: options.greeting,
             engine: "the launch script".to_owned(),
             database: options.database.clone(),
             broken: false,
@@ -128,15 +133,11 @@ impl Session {
             session.database.clone_from(&hello.database);
         }
         session.lines.allow(options.max_line);
+        session.patience = options.patience;
         match greeted {
             Ok(()) => Ok((session, hello)),
             Err(stop) => Err(explain(session.error(stop).await, hello, &banner, options)),
         }
-    }
-
-    /// Sets how long the line may be silent, for what takes the server longer than usual.
-    pub fn set_silence(&mut self, silence: Duration) {
-        self.silence = silence;
     }
 
     /// Whatever the login shell says is passed over, its last line kept for messages; the lines of the launch script
@@ -178,13 +179,15 @@ impl Session {
             unsent: request.as_bytes(),
             done: false,
         };
-        let mut deadline = Instant::now() + self.silence;
+        let mut deadline = Instant::now() + self.patience;
         loop {
             tokio::select! {
                 () = outgoing.send_some(&mut self.stdin), if !outgoing.done => {}
                 filled = self.lines.fill() => {
-                    if !matches!(filled, Ok(1..)) {
-                        return Err(Stop::Ended);
+                    match filled {
+                        Ok(1..) => {}
+                        Ok(0) => return Err(Stop::Ended),
+                        Err(error) => return Err(lost(format!("{} on {}: {error}", self.engine, self.database)).into()),
                     }
                     if self.take_lines(marker.as_bytes(), take)? {
                         break;
@@ -192,7 +195,7 @@ impl Session {
                 }
                 () = tokio::time::sleep_until(deadline) => return Err(self.silent().into()),
             }
-            deadline = Instant::now() + self.silence;
+            deadline = Instant::now() + self.patience;
         }
         self.requests += 1;
         self.traffic.add_round_trip();
@@ -214,9 +217,9 @@ impl Session {
     }
 
     fn silent(&self) -> SqlError {
-        let seconds = self.silence.as_secs_f32();
+        let seconds = self.patience.as_secs_f32();
         lost(format!(
-            "{} on {} said nothing for {seconds} s",
+            "{} on {} said nothing for {seconds} s: it hangs, or its disk does",
             self.engine, self.database
         ))
     }

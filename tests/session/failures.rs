@@ -165,8 +165,8 @@ async fn silence_has_a_limit(#[values(Sqlite3, Python3, Php, Modsyncd)] engine: 
     other.execute_batch("BEGIN IMMEDIATE;").unwrap();
     let mut options = server.options(engine);
     options.busy_timeout = Duration::from_secs(60);
+    options.patience = Duration::from_millis(300);
     let (mut session, _) = Session::open(&server.transport, &options).await.unwrap();
-    session.set_silence(Duration::from_millis(300));
     let start = Instant::now();
     let error = run(&mut session, &["INSERT INTO t VALUES(1,1);"]).await.unwrap_err();
     assert_eq!(error.kind, SqlErrorKind::Lost, "{error}");
@@ -177,7 +177,7 @@ async fn silence_has_a_limit(#[values(Sqlite3, Python3, Php, Modsyncd)] engine: 
 async fn a_login_that_hangs_is_given_up() {
     let server = Server::with(LocalTransport::default().before("exec sleep 60"));
     let mut options = server.options(Auto);
-    options.silence = Duration::from_millis(300);
+    options.greeting = Duration::from_millis(300);
     let opened = tokio::spawn(async move { Session::open(&server.transport, &options).await.map(drop) }).await;
     let error = opened.unwrap().unwrap_err();
     assert!(

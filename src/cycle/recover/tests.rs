@@ -1,0 +1,200 @@
+use super::*;
+use crate::control::types::ConflictRecord;
+use crate::merge::{Conflict, Reason};
+use crate::model::{Affinity, Collation, Column, Value};
+use crate::replica::Generation;
+
+/// A row of the table `item(k, v)`.
+fn row(key: &str, value: i64) -> Row {
+    vec![Value::text(key), Value::Integer(value)]
+}
+
+fn item() -> Table {
+    let column = |name: &str| Column {
+        name: name.to_owned(),
+        declared: String::new(),
+        affinity: Affinity::Text,
+        not_null: true,
+        collation: Collation::Binary,
+    };
+    Table {
+        name: "item".to_owned(),
+        columns: vec![column("k"), column("v")],
+        key: vec![0],
+        rowid: None,
+        autoincrement: false,
+        unique: vec![vec![0]],
+        foreign_keys: Vec::new(),
+        triggers: Vec::new(),
+    }
+}
+
+fn write(side: Side, before: Option<Row>, after: Option<Row>) -> Written {
+    Written { side, before, after }
+}
+
+fn journal(writes: Vec<Written>, conflicts: Vec<Conflict>) -> Journal {
+    let generation = Generation {
+        lineage: "line".to_owned(),
+        number: 7,
+    };
+    let record = |conflict: &Conflict| ConflictRecord {
+        id: None,
+        cycle: None,
+        table: "item".to_owned(),
+        key: std::collections::BTreeMap::new(),
+        winner: conflict.winner,
+        reason: String::new(),
+        columns: Vec::new(),
+        at: None,
+    };
+    let table = JournalTable {
+        table: "item".to_owned(),
+        columns: vec!["k".to_owned(), "v".to_owned()],
+        keys: Vec::new(),
+        writes,
+        records: conflicts.iter().map(record).collect(),
+        conflicts,
+    };
+    Journal {
+        to: generation.next(),
+        from: generation,
+        summary: CycleSummary::default(),
+        tables: vec![table],
+    }
+}
+
+/// What stays of the journal when the laptop holds `live` and, after a push, the base holds `base`.
+fn kept(mut journal: Journal, live: &[Row], base: Option<&[Row]>) -> Journal {
+    let tables = [item()];
+    let rows = |rows: &[Row]| by_key(&tables, vec![rows.to_vec()]);
+    let (live, base) = (rows(live), base.map(rows));
+    Happened::new(&tables, &live, base.as_deref(), &journal).keep_in(&mut journal);
+    journal
+}
+
+/// One write of each kind for a side: an update of `a`, an insert of `b`, a delete of `c`.
+fn three(side: Side) -> Vec<Written> {
+    vec![
+        write(side, Some(row("a", 1)), Some(row("a", 2))),
+        write(side, None, Some(row("b", 1))),
+        write(side, Some(row("c", 1)), None),
+    ]
+}
+
+fn told(journal: &Journal) -> (u64, u64, u64) {
+    (journal.summary.pulled, journal.summary.pushed, journal.summary.deleted)
+}
+
+#[test]
+fn a_push_that_went_through_is_told_as_the_base_has_it() {
+    let writes = three(Side::Server);
+    let done = kept(journal(writes.clone(), vec![]), &[], Some(&[row("a", 2), row("b", 1)]));
+    assert_eq!(done.tables[0].writes, writes);
+    assert_eq!(told(&done), (0, 2, 1));
+}
+
+#[test]
+fn writes_that_the_servers_guards_refused_are_not_told() {
+    // The base then has what the server had reported.
+    let refused = kept(
+        journal(three(Side::Server), vec![]),
+        &[],
+        Some(&[row("a", 1), row("c", 1)]),
+    );
+    assert_eq!(refused.tables[0].writes, []);
+    assert_eq!(told(&refused), (0, 0, 0));
+    let one = kept(
+        journal(three(Side::Server), vec![]),
+        &[],
+        Some(&[row("a", 2), row("c", 1)]),
+    );
+    assert_eq!(one.tables[0].writes, three(Side::Server)[..1]);
+}
+
+#[test]
+fn a_row_that_waits_on_both_sides_is_not_told_though_its_base_is_older_than_what_the_server_had() {
+    let planned = vec![write(Side::Server, Some(row("a", 5)), Some(row("a", 6)))];
+    assert_eq!(
+        kept(journal(planned, vec![]), &[], Some(&[row("a", 1)])).tables[0].writes,
+        []
+    );
+}
+
+#[test]
+fn nothing_reached_the_server_where_no_base_moved() {
+    let writes = [three(Side::Local), three(Side::Server)].concat();
+    let live = [row("a", 2), row("b", 1)];
+    let done = kept(journal(writes, vec![]), &live, None);
+    assert_eq!(done.tables[0].writes, three(Side::Local));
+    assert_eq!(told(&done), (2, 0, 1));
+}
+
+#[test]
+fn nothing_is_told_where_the_laptop_is_as_it_was() {
+    let live = [row("a", 1), row("c", 1)];
+    let done = kept(journal(three(Side::Local), vec![]), &live, None);
+    assert_eq!((done.tables[0].writes.as_slice(), told(&done)), (&[][..], (0, 0, 0)));
+}
+
+#[test]
+fn a_row_that_was_edited_again_since_was_written_all_the_same() {
+    let live = [row("a", 9), row("b", 1)];
+    let done = kept(journal(three(Side::Local), vec![]), &live, None);
+    assert_eq!(
+        done.tables[0].writes,
+        three(Side::Local),
+        "the others tell of the transaction"
+    );
+    let gone = [row("a", 9)];
+    let done = kept(
+        journal(three(Side::Local), vec![]),
+        &gone,
+        Some(&[row("a", 2), row("b", 1)]),
+    );
+    assert_eq!(done.tables[0].writes, three(Side::Local), "the base tells");
+}
+
+#[test]
+fn a_row_that_a_constraint_of_the_laptop_barred_is_not_told() {
+    let live = [row("a", 1), row("b", 1)];
+    let done = kept(journal(three(Side::Local), vec![]), &live, None);
+    assert_eq!(done.tables[0].writes, three(Side::Local)[1..]);
+}
+
+#[test]
+fn without_a_push_a_conflict_counts_only_where_the_servers_version_was_taken() {
+    let conflict = |key: &str, winner: Side| Conflict {
+        key: vec![Value::text(key)],
+        columns: vec![1],
+        base: Some(row(key, 0)),
+        local: Some(row(key, 1)),
+        server: Some(row(key, 2)),
+        winner,
+        reason: Reason::NewerRow,
+    };
+    let conflicts = vec![conflict("a", Side::Server), conflict("b", Side::Local)];
+    let writes = vec![
+        write(Side::Local, Some(row("a", 1)), Some(row("a", 2))),
+        write(Side::Server, Some(row("b", 2)), Some(row("b", 1))),
+    ];
+    let live = [row("a", 2), row("b", 1)];
+    let cut = kept(journal(writes.clone(), conflicts.clone()), &live, None);
+    assert_eq!(cut.tables[0].conflicts, conflicts[..1]);
+    assert_eq!((cut.tables[0].records.len(), cut.summary.conflicts), (1, 1));
+    let untouched = kept(
+        journal(writes.clone(), conflicts.clone()),
+        &[row("a", 1), row("b", 1)],
+        None,
+    );
+    assert_eq!(untouched.tables[0].conflicts, []);
+    let pushed = kept(journal(writes, conflicts.clone()), &live, Some(&live));
+    assert_eq!(pushed.tables[0].conflicts, conflicts);
+}
+
+#[test]
+fn a_table_whose_columns_have_changed_since_is_told_as_planned() {
+    let mut planned = journal(three(Side::Server), vec![]);
+    planned.tables[0].columns.pop();
+    assert_eq!(kept(planned, &[], None).tables[0].writes, three(Side::Server));
+}
