@@ -1,6 +1,7 @@
 //! One cycle from top to bottom, and the list of what a pair of databases can do.
 
 mod account;
+mod ancestors;
 mod backup;
 mod compare;
 mod dependents;

@@ -1,8 +1,9 @@
 //! Ends a cycle that was cut off: brings the laptop's base up to the server's, and writes down what did happen.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::history::{Journal, JournalTable, Written};
+use super::ancestors::Ancestors;
+use super::history::{Interrupted, Journal, JournalTable, KeptOut, Written};
 use super::{CycleError, Pair};
 use crate::control::types::{CycleSummary, Outcome, TableMoves};
 use crate::merge::Settled;
@@ -24,12 +25,12 @@ pub(super) enum CutOff {
 
 impl Pair {
     /// Ends the interrupted cycle, and records what of it happened.
-    pub(super) async fn end_interrupted(
-        &mut self,
-        cycle: i64,
-        mut journal: Journal,
-        cut: CutOff,
-    ) -> Result<(), CycleError> {
+    pub(super) async fn end_interrupted(&mut self, interrupted: Interrupted, cut: CutOff) -> Result<(), CycleError> {
+        let Interrupted {
+            cycle,
+            mut journal,
+            kept_out,
+        } = interrupted;
         tracing::info!(cycle, ?cut, "going on from a cycle that was cut off");
         let keys = self.keys_of(&journal);
         if cut == CutOff::BeforeAgreeing {
@@ -44,11 +45,15 @@ impl Pair {
         };
         let live = by_key(&self.layout.local, live);
         let base = base.map(|rows| by_key(&self.layout.local, rows));
-        let happened = Happened::new(&self.layout.local, &live, base.as_deref(), &journal);
+        let happened = Happened::new(&self.layout.local, &live, base.as_deref(), kept_out.as_ref(), &journal);
+        let ancestors = match cut {
+            CutOff::BeforePushing => happened.ancestors(&journal, self.history.ancestors().await?),
+            _ => Ancestors::default(),
+        };
         happened.keep_in(&mut journal);
         journal.summary.outcome = Outcome::Interrupted;
         journal.summary.reason = Some("it was cut off; the next cycle went on from there".to_owned());
-        self.history.end(cycle, journal).await
+        self.history.end(cycle, journal, ancestors).await
     }
 
     /// Copies the server's base rows of the journal's keys into the laptop's base.
@@ -100,17 +105,26 @@ struct Happened<'a> {
     live: &'a [Rows],
     /// The base's rows of these keys, when the push went through.
     base: Option<&'a [Rows]>,
+    /// What the laptop's transaction left out, where that was written down.
+    kept_out: Option<&'a KeptOut>,
     /// Whether the laptop's transaction was committed.
     committed: bool,
 }
 
 impl<'a> Happened<'a> {
     /// The laptop's writes are one transaction, and they go before the push: one of them that is there tells of all.
-    fn new(tables: &'a [Table], live: &'a [Rows], base: Option<&'a [Rows]>, journal: &Journal) -> Self {
+    fn new(
+        tables: &'a [Table],
+        live: &'a [Rows],
+        base: Option<&'a [Rows]>,
+        kept_out: Option<&'a KeptOut>,
+        journal: &Journal,
+    ) -> Self {
         let mut happened = Self {
             tables,
             live,
             base,
+            kept_out,
             committed: base.is_some(),
         };
         happened.committed |= journal.tables.iter().any(|planned| {
@@ -145,33 +159,88 @@ impl<'a> Happened<'a> {
                 Side::Server => base.is_some_and(|base| is_as_after(table, base, write)),
             });
             if base.is_none() {
-                self.keep_settled_conflicts(planned, live);
+                self.keep_settled_conflicts(planned, table);
             }
         }
         recount(&mut journal.summary, &journal.tables);
     }
 
-    /// A row that is neither as it was nor as it should be has been changed again since. One that is as it was, a
-    /// constraint had barred.
+    /// Where it was not written down: a row that is neither as it was nor as it should be has been changed again since.
+    /// One that is as it was, a constraint had barred.
     fn was_taken_here(&self, table: &Table, live: &Rows, base: Option<&Rows>, write: &Written) -> bool {
+        if let Some(kept_out) = self.kept_out {
+            let kept_out = kept_out.get(&table.name).map(Vec::as_slice).unwrap_or_default();
+            let mut rows = write.before.iter().chain(&write.after);
+            return !rows.any(|row| kept_out.contains(&table.key_of(row)));
+        }
         let agreed = base.is_some_and(|base| is_as_after(table, base, write));
         agreed || self.committed && !is_as_before(table, live, write)
     }
 
-    /// Without a push, a conflict was settled only where the laptop took the server's version; any other is met again.
-    fn keep_settled_conflicts(&self, planned: &mut JournalTable, live: &Rows) {
+    /// What the server held, where the laptop took the merged row and the push did not go through: what the next merge
+    /// goes out from.
+    fn ancestors(&self, journal: &Journal, mut known: Ancestors) -> Ancestors {
+        for planned in &journal.tables {
+            let Some((table, live, _)) = self.place(planned) else {
+                continue;
+            };
+            let at_server = Ends::of(table, planned.writes.iter().filter(|write| write.side == Side::Server));
+            let taken = planned.writes.iter().filter(|write| write.side == Side::Local);
+            let here = Ends::of(
+                table,
+                taken.filter(|write| self.was_taken_here(table, live, None, write)),
+            );
+            for key in here.keys {
+                // Where nothing was to be written on the server, it held what the laptop took.
+                let row = match at_server.keys.contains(&key) {
+                    true => at_server.before.get(&key),
+                    false => here.after.get(&key),
+                };
+                let row = row.map(|row| (*row).clone());
+                known.remember(planned, key, row);
+            }
+        }
+        known
+    }
+
+    /// Without a push, a conflict is settled where the laptop took the merged row; any other is met again.
+    fn keep_settled_conflicts(&self, planned: &mut JournalTable, table: &Table) {
+        // What was not carried out is out of the journal by now.
+        let taken = Ends::of(table, planned.writes.iter()).keys;
         let settled: Vec<bool> = planned
             .conflicts
             .iter()
-            .map(|conflict| {
-                let taken = live.get(&conflict.key) != conflict.local.as_ref();
-                self.committed && conflict.winner == Side::Server && taken
-            })
+            .map(|conflict| taken.contains(&conflict.key))
             .collect();
         let mut keep = settled.iter();
         planned.conflicts.retain(|_| keep.next().copied().unwrap_or(false));
         let mut keep = settled.iter();
         planned.records.retain(|_| keep.next().copied().unwrap_or(false));
+    }
+}
+
+/// The keys that writes concern, and the rows under them before and after.
+#[derive(Default)]
+struct Ends<'a> {
+    keys: BTreeSet<Key>,
+    before: BTreeMap<Key, &'a Row>,
+    after: BTreeMap<Key, &'a Row>,
+}
+
+impl<'a> Ends<'a> {
+    fn of(table: &Table, writes: impl Iterator<Item = &'a Written>) -> Self {
+        let mut ends = Self::default();
+        for write in writes {
+            if let Some(row) = &write.before {
+                ends.keys.insert(table.key_of(row));
+                ends.before.insert(table.key_of(row), row);
+            }
+            if let Some(row) = &write.after {
+                ends.keys.insert(table.key_of(row));
+                ends.after.insert(table.key_of(row), row);
+            }
+        }
+        ends
     }
 }
 

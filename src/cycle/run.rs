@@ -89,6 +89,11 @@ async fn one_round(
     let done = match exchange.is_empty() {
         true => {
             unlock(pair).await?;
+            let ancestors = pair.history.ancestors().await?;
+            if !ancestors.is_empty() {
+                let left = ancestors.left_by(&pair.layout, &exchange.kept_out());
+                pair.history.keep_ancestors(left).await?;
+            }
             (account.tell(pair, &exchange), false)
         }
         false => carry_out(pair, request, account, &seen.from, exchange, progress).await?,
@@ -124,7 +129,7 @@ async fn carry_out(
     let cycle = pair.history.begin(&begun).await?;
 
     phase(Phase::Merge);
-    merge_into_local(pair, request, &mut exchange).await?;
+    merge_into_local(pair, request, cycle, &mut exchange).await?;
     let backup = push_to_server(pair, request, account.trigger, &mut exchange, [from, &to], &phase).await?;
     // What follows a backup goes over the line behind the cycle's back, and counts for no cycle.
     let line = account.line(pair);
@@ -143,7 +148,9 @@ async fn carry_out(
         ..account.tell(pair, &exchange)
     });
     let ended = journal(pair, &exchange, summary.clone());
-    pair.history.end(cycle, ended).await?;
+    let ancestors = pair.history.ancestors().await?;
+    let left = ancestors.left_by(&pair.layout, &exchange.kept_out());
+    pair.history.end(cycle, ended, left).await?;
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
 
@@ -159,7 +166,12 @@ fn must_be(plan: &str, now: &str) -> Result<(), CycleError> {
 
 /// Writes the merge's result into the laptop's database, under the lock, and gives the lock back. A row that a constraint
 /// bars stays as it is, and waits on both sides.
-async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut Exchange) -> Result<(), CycleError> {
+async fn merge_into_local(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    cycle: i64,
+    exchange: &mut Exchange,
+) -> Result<(), CycleError> {
     let ops = exchange.ops(Side::Local);
     if ops.iter().all(Vec::is_empty) {
         return unlock(pair).await;
@@ -187,7 +199,10 @@ async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut
         ));
     }
     exchange.refuse(&pair.layout, Side::Local, &pushed);
-    unlock(pair).await
+    unlock(pair).await?;
+    let names = pair.layout.local.iter().map(|table| table.name.clone());
+    let kept_out = names.zip(exchange.kept_out()).filter(|(_, keys)| !keys.is_empty());
+    pair.history.taken(cycle, &kept_out.collect()).await
 }
 
 /// Writes the merge's result into the server's database and moves the base there, in one request. The backup, when one

@@ -42,7 +42,7 @@ fn journal(writes: Vec<Written>, conflicts: Vec<Conflict>) -> Journal {
         id: None,
         cycle: None,
         table: "item".to_owned(),
-        key: std::collections::BTreeMap::new(),
+        key: BTreeMap::new(),
         winner: conflict.winner,
         reason: String::new(),
         columns: Vec::new(),
@@ -69,7 +69,7 @@ fn kept(mut journal: Journal, live: &[Row], base: Option<&[Row]>) -> Journal {
     let tables = [item()];
     let rows = |rows: &[Row]| by_key(&tables, vec![rows.to_vec()]);
     let (live, base) = (rows(live), base.map(rows));
-    Happened::new(&tables, &live, base.as_deref(), &journal).keep_in(&mut journal);
+    Happened::new(&tables, &live, base.as_deref(), None, &journal).keep_in(&mut journal);
     journal
 }
 
