@@ -109,14 +109,20 @@ impl Replica {
                 super::literal(&crate::model::Value::text(backup))
             ));
         }
+        // One step, which arrives as a whole or not at all, and which says nothing: an engine whose line is cut dies of its
+        // next word. Rows that are written while no base knows of it could not be told from another program's.
+        let mut writes = String::new();
         if !touched.is_empty() {
-            script.step(self.transaction(&statements, push));
+            writes += &self.transaction(&statements, push);
+        }
+        if let Some(advance) = &push.advance {
+            writes += &self.advance_step(&statements, advance);
+        }
+        if !writes.is_empty() {
+            script.step(writes);
         }
         for sql in &touched {
             script.step(sql.refused());
-        }
-        if let Some(advance) = &push.advance {
-            script.step(self.advance_step(&statements, advance));
         }
         if push.count {
             counts::ask(&mut script, &self.tables);
