@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use super::{CycleError, Pair, Trigger};
 use crate::config;
 use crate::control::types::SyncRequest;
+use crate::replica::SqlError;
 use crate::ssh::Link;
 
 /// Stands between the database's name and the time in a backup's name.
@@ -75,12 +76,24 @@ impl Pair {
             return Ok(None);
         }
         // Names go by the second, and a backup is never written over another.
+        let last = last.max(self.name_taken);
         let time = match last.and_then(|last| last.checked_add(jiff::Span::new().seconds(1)).ok()) {
             Some(next) if next > now => next,
             _ => now,
         };
         let (_, server) = self.both()?;
         Ok(Some(path(&server.hello.database, time)))
+    }
+
+    /// Takes note of why a backup could not be taken, if it is that another laptop took one in the same second. Another
+    /// try gives ours the next one's name.
+    pub(super) fn backup_refused(&mut self, backup: &str, error: &SqlError) {
+        if !error.message.contains("output file already exists") {
+            return;
+        }
+        if let Ok((_, server)) = self.both() {
+            self.name_taken = time(&server.hello.database, backup);
+        }
     }
 
     /// Takes note of a backup, and tidies up behind the cycle's back: the new file gets the database's owner and

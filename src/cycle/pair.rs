@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::history::History;
 use super::layout::Layout;
 use super::reach::{OverSsh, Reach};
@@ -34,6 +36,8 @@ pub struct Pair {
     pub(super) layout: Layout,
     /// What the server held when the last cycle had pushed.
     pub(super) counted: Option<SideCounts>,
+    /// The time of a backup whose name was another laptop's already.
+    pub(super) name_taken: Option<Timestamp>,
 }
 
 /// An open session with the server's database.
@@ -80,6 +84,7 @@ impl Pair {
             server: None,
             layout: Layout::default(),
             counted: None,
+            name_taken: None,
         })
     }
 

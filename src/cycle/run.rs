@@ -234,11 +234,15 @@ async fn push_to_server(
         count: true,
     };
     let (_, server) = pair.both()?;
-    let pushed = server
-        .replica
-        .push(&push)
-        .await
-        .map_err(|error| CycleError::of_sql(Side::Server, error))?;
+    let pushed = match server.replica.push(&push).await {
+        Ok(pushed) => pushed,
+        Err(error) => {
+            if let Some(backup) = &backup {
+                pair.backup_refused(backup, &error);
+            }
+            return Err(CycleError::of_sql(Side::Server, error));
+        }
+    };
     exchange.refuse(&pair.layout, Side::Server, &pushed);
     pair.counted = pushed.counts;
     Ok(backup)

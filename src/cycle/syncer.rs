@@ -4,6 +4,9 @@ use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
 use crate::control::types::{CheckReport, CycleSummary, DiffReport, SideCounts, SyncRequest, VerifyReport};
 use crate::model::Side;
 
+/// How often a cycle is begun because other laptops took backups in the same seconds.
+const BACKUP_NAMES: u32 = 4;
+
 impl Pair {
     fn or_close<T>(&mut self, result: Result<T, CycleError>) -> Result<T, CycleError> {
         if result.is_err() {
@@ -73,8 +76,17 @@ impl Syncer for Pair {
         trigger: Trigger,
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
-        let done = run::run(self, request, trigger, progress).await;
-        self.or_close(done)
+        self.name_taken = None;
+        let mut tries = 1;
+        loop {
+            let taken = self.name_taken;
+            let done = run::run(self, request, trigger, progress).await;
+            let done = self.or_close(done);
+            if done.is_ok() || self.name_taken == taken || tries == BACKUP_NAMES {
+                return done;
+            }
+            tries += 1;
+        }
     }
 
     async fn check(&mut self) -> Result<CheckReport, CycleError> {

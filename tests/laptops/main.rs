@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backups;
 mod dice;
 mod house;
 mod oracle;
