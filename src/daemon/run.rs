@@ -45,12 +45,12 @@ pub async fn run<P: Pairs, E: Display>(
             _ = signals.hang_up.recv() => reload(&handle, &logging, &load).await,
         }
     };
-    ended.send_replace(true);
-    let _ = server.await; // it ends by itself and has nothing to say
-    // The lock is still held, so the file is ours.
+    // While somebody listens on it nobody takes its place: the file is ours.
     if let Err(cause) = std::fs::remove_file(&socket) {
         tracing::debug!("cannot remove {}: {cause}", socket.display());
     }
+    ended.send_replace(true);
+    let _ = server.await; // it ends by itself and has nothing to say
     if let Err(error) = &result {
         tracing::error!("{error}");
     }

@@ -163,6 +163,15 @@ impl House {
     }
 }
 
+impl Drop for House {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            println!("what everybody holds stays in {}", self.folder.path().display());
+        }
+    }
+}
+
 impl Laptop {
     /// Brings back what is due.
     fn recover(&mut self, now: Instant) {

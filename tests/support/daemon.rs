@@ -19,6 +19,7 @@ pub struct Daemon {
     socket: PathBuf,
     home: PathBuf,
     errors: PathBuf,
+    prelude: String,
     child: Child,
 }
 
@@ -33,22 +34,28 @@ pub struct Answer {
 impl Daemon {
     /// Starts the daemon with the world's config and waits until its socket answers.
     pub fn start(world: &World) -> Self {
-        Self::with(
-            world.config_file(),
-            world.socket(),
-            world.path("home"),
-            world.path("modsyncd.err"),
-        )
+        Self::after(world, "")
+    }
+
+    /// The same, from a shell that says something first, such as `ulimit -n 64`.
+    pub fn after(world: &World, prelude: &str) -> Self {
+        let (home, errors) = (world.path("home"), world.path("modsyncd.err"));
+        Self::launch(world.config_file(), world.socket(), home, errors, prelude)
     }
 
     /// Starts one with a config, which names that socket, in a home of its own; its standard error goes to a file.
     pub fn with(config: PathBuf, socket: PathBuf, home: PathBuf, errors: PathBuf) -> Self {
+        Self::launch(config, socket, home, errors, "")
+    }
+
+    fn launch(config: PathBuf, socket: PathBuf, home: PathBuf, errors: PathBuf, prelude: &str) -> Self {
         let mut daemon = Self {
-            child: run(&config, &home, &errors),
+            child: run(&config, &home, &errors, prelude),
             socket,
             config,
             home,
             errors,
+            prelude: prelude.to_owned(),
         };
         daemon.until_it_answers();
         daemon
@@ -56,7 +63,7 @@ impl Daemon {
 
     /// Starts it again, after it ended.
     pub fn again(&mut self) {
-        self.child = run(&self.config, &self.home, &self.errors);
+        self.child = run(&self.config, &self.home, &self.errors, &self.prelude);
         self.until_it_answers();
     }
 
@@ -187,7 +194,7 @@ impl Daemon {
 
     /// Starts a second one on the same config, which has to refuse: its exit code and message.
     pub fn second(&self) -> (Option<i32>, String) {
-        let output = command(&self.config, &self.home).output().unwrap();
+        let output = command(&self.config, &self.home, "").output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     }
 }
@@ -204,8 +211,12 @@ impl Drop for Daemon {
 }
 
 /// The daemon with nothing of the home of whoever runs the tests.
-fn command(config: &Path, home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_modsyncd"));
+fn command(config: &Path, home: &Path, prelude: &str) -> Command {
+    let daemon = env!("CARGO_BIN_EXE_modsyncd");
+    let mut command = Command::new(if prelude.is_empty() { daemon } else { "sh" });
+    if !prelude.is_empty() {
+        command.args(["-c", &format!("{prelude}; exec \"$0\" \"$@\""), daemon]);
+    }
     command
         .args(["run", "--config"])
         .arg(config)
@@ -216,9 +227,9 @@ fn command(config: &Path, home: &Path) -> Command {
     command
 }
 
-fn run(config: &Path, home: &Path, errors: &Path) -> Child {
+fn run(config: &Path, home: &Path, errors: &Path, prelude: &str) -> Child {
     let errors = std::fs::OpenOptions::new().create(true).append(true).open(errors);
-    command(config, home)
+    command(config, home, prelude)
         .stdout(Stdio::null())
         .stderr(errors.unwrap())
         .spawn()
