@@ -42,10 +42,10 @@ fn another_user_is_kept_out_by_each_mode_and_then_by_his_number() {
     let daemon = Daemon::usual(idle());
     open_to_all(daemon.folder.path());
     let folder_closed = told(&daemon);
-    assert!(folder_closed.error.contains("Permission denied"), "{folder_closed:?}");
+    assert!(folder_closed.error.contains("permission denied"), "{folder_closed:?}");
     open_to_all(daemon.socket.parent().unwrap());
     let socket_closed = told(&daemon);
-    assert!(socket_closed.error.contains("Permission denied"), "{socket_closed:?}");
+    assert!(socket_closed.error.contains("permission denied"), "{socket_closed:?}");
     open_to_all(&daemon.socket);
     let all_open = told(&daemon);
     assert_eq!(all_open.code, ErrorCode::Forbidden);

@@ -108,12 +108,8 @@ fn until_equal(house: &House, laptops: &[Laptop]) {
         }
         if Instant::now() > deadline {
             for laptop in laptops {
-                eprintln!(
-                    "{}: {:#}\n{}",
-                    laptop.name,
-                    laptop.daemon.status(),
-                    last_lines(&laptop.log())
-                );
+                let (status, plan) = (laptop.daemon.status(), laptop.daemon.ctl(&["diff"]));
+                println!("{}: {status:#}\n{plan:?}\n{}", laptop.name, last_lines(&laptop.log()));
             }
             panic!("not equal after {PATIENCE:?}:\n{}", differences(&contents));
         }

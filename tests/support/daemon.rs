@@ -223,6 +223,8 @@ fn command(config: &Path, home: &Path, prelude: &str) -> Command {
         .env("HOME", home)
         .env_remove("SSH_AUTH_SOCK")
         .env_remove("NOTIFY_SOCKET")
+        .env_remove("MODSYNC_TRIAL_SECONDS")
+        .env_remove("MODSYNC_TRIAL_SEED")
         .stdin(Stdio::null());
     command
 }
