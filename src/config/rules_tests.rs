@@ -22,6 +22,7 @@ fn table(name: &str, columns: &[&str], unique: &[&[&str]]) -> Table {
         columns,
         rowid: None,
         autoincrement: false,
+        strict: false,
         unique,
         foreign_keys: Vec::new(),
         triggers: Vec::new(),
@@ -223,7 +224,7 @@ fn missing_columns_are_named_with_the_nearest() {
 fn a_declared_table_that_is_not_there_is_named() {
     let schema = Schema {
         tables: vec![products()],
-        skipped: vec![],
+        ..Schema::default()
     };
     assert_eq!(
         unmatched_tables(&schema, &[declare("Products"), declare("prodcts")]),

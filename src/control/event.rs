@@ -37,6 +37,8 @@ pub enum Phase {
     Connect,
     /// A whole database goes over: the first sync of a side that is missing.
     Copy,
+    /// What one side added to its schema is made on the other.
+    Schema,
     /// The server compares with its base and answers.
     Pull,
     /// The merge, and the write into the local database.
@@ -58,6 +60,7 @@ impl Phase {
         match self {
             Self::Connect => "connecting to the server",
             Self::Copy => "copying the database",
+            Self::Schema => "carrying schema changes over",
             Self::Pull => "pulling from the server",
             Self::Merge => "merging",
             Self::Backup => "backing up on the server",

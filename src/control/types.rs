@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 pub use super::error::{ErrorBody, ErrorCode};
 pub use super::event::{Event, Phase, PhaseEvent};
-pub use crate::model::{Side, Skipped};
+pub use crate::model::{ObjectKind, Side, Skipped};
 
 /// What the daemon is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +149,8 @@ pub struct CycleSummary {
     pub outcome: Outcome,
     /// Why it ended so, for people; null when there is nothing to say.
     pub reason: Option<String>,
+    /// What to do about it, with the command to paste; null when there is nothing to do.
+    pub hint: Option<String>,
     /// What started it: "watch", "schedule", "poll", "sync-now", "start", "wake", "reload".
     pub trigger: String,
     /// When it started.
@@ -175,6 +177,22 @@ pub struct CycleSummary {
     pub round_trips: u64,
     /// What moved, by table.
     pub tables: Vec<TableMoves>,
+    /// What one side had added to its schema and the other has got.
+    #[serde(default)]
+    pub schema: Vec<SchemaMove>,
+}
+
+/// An addition to a schema that was carried over, or would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaMove {
+    /// The side that gets it.
+    pub side: Side,
+    /// "table", "column", "index" or "view".
+    pub kind: ObjectKind,
+    /// Its name; a column's with its table's: "products.note".
+    pub name: String,
+    /// The statement that makes it there.
+    pub sql: String,
 }
 
 /// What a cycle moved in one table.
@@ -225,8 +243,11 @@ pub struct CheckReport {
     pub local: SideCounts,
     /// What the server holds.
     pub server: SideCounts,
-    /// Tables that are left out or held, with the reason.
+    /// Tables that are left out or held, with the reason; and what else stays on one side.
     pub left_out: Vec<Skipped>,
+    /// What a cycle would carry over from one schema to the other before it compares rows.
+    #[serde(default)]
+    pub schema: Vec<SchemaMove>,
     /// One line: what to do next.
     pub recommendation: String,
 }
@@ -261,6 +282,9 @@ pub struct DiffReport {
     pub conflicts: Vec<ConflictRecord>,
     /// Why a cycle would stop before it writes, if one would.
     pub stopped: Option<String>,
+    /// What a cycle would carry over from one schema to the other first. It is no part of the plan: `--plan` leaves it.
+    #[serde(default)]
+    pub schema: Vec<SchemaMove>,
 }
 
 /// One row that moves, or moved.

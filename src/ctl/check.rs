@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use super::out::Failure;
 use super::style::{Style, Tone};
-use super::{Context, counts, status, text};
+use super::{Context, counts, schema, status, text};
 use crate::control::types::{CheckReport, TableCheck};
 
 /// Compare both sides live, and say what each has that the other lacks
@@ -36,6 +36,11 @@ pub(super) fn render(report: &CheckReport, style: &Style) -> String {
         false => style.paint(Tone::Busy, "not in sync"),
     };
     let mut lines = vec![format!("{verdict}{}", status::as_of(report.as_of, style))];
+    if !report.schema.is_empty() {
+        lines.push(String::new());
+        lines.push(style.paint(Tone::Head, "a cycle adds to the schema"));
+        lines.extend(schema::lines(&report.schema));
+    }
     let apart: Vec<_> = report.tables.iter().filter_map(row).collect();
     if !apart.is_empty() {
         let heading = ["", "to pull", "to push", "deleted local", "deleted server", "conflicts"];

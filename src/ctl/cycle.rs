@@ -1,7 +1,7 @@
 //! How a cycle reads: in one line of `status`, and as the summary of `sync-now`.
 
 use super::style::{Style, Tone};
-use super::text;
+use super::{schema, text};
 use crate::control::types::{CycleSummary, Outcome, TableMoves};
 
 /// "12 s ago, 10:35:00: 3 rows pulled, 7 pushed; 0.15 s, 2 round trips, 4.1 kB sent, 812 B received".
@@ -26,6 +26,14 @@ pub(super) fn one_line(cycle: &CycleSummary, style: &Style) -> String {
 pub(super) fn render(cycle: &CycleSummary, style: &Style) -> String {
     let mut lines = vec![headline(cycle, style)];
     lines.extend(cycle.reason.iter().map(|reason| format!("  {}", text::safe(reason))));
+    if !cycle.schema.is_empty() {
+        let heading = match cycle.outcome {
+            Outcome::Planned => "to be added to the schema:",
+            _ => "added to the schema:",
+        };
+        lines.push(format!("  {heading}"));
+        lines.extend(schema::lines(&cycle.schema).map(|line| format!("  {line}")));
+    }
     lines.extend(tables(cycle));
     if cycle.conflicts > 0 {
         let recorded = format!(
@@ -42,6 +50,7 @@ pub(super) fn render(cycle: &CycleSummary, style: &Style) -> String {
     }
     lines.extend(cycle.backup.iter().map(|name| format!("  backup {}", text::safe(name))));
     lines.push(format!("  {}", style.paint(Tone::Dim, &cost(cycle))));
+    lines.extend(cycle.hint.iter().map(|hint| format!("hint: {}", text::safe(hint))));
     lines.join("\n") + "\n"
 }
 

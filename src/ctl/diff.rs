@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use super::out::Failure;
 use super::style::{Style, Tone};
-use super::{Context, row, status, text};
+use super::{Context, row, schema, status, text};
 use crate::control::handler::DiffRequest;
 use crate::control::types::{DiffReport, Move, Side};
 
@@ -47,6 +47,14 @@ pub(super) fn render(report: &DiffReport, style: &Style) -> String {
         lines.push(style.paint(Tone::Bad, &stopped));
         lines.push(String::new());
     }
+    if !report.schema.is_empty() {
+        lines.push(style.paint(
+            Tone::Head,
+            "a cycle first adds to the schema (one with --plan does not)",
+        ));
+        lines.extend(schema::lines(&report.schema));
+        lines.push(String::new());
+    }
     for (side, heading) in [
         (Side::Local, "from the server to the laptop"),
         (Side::Server, "from the laptop to the server"),
@@ -65,7 +73,7 @@ pub(super) fn render(report: &DiffReport, style: &Style) -> String {
         lines.extend(report.conflicts.iter().flat_map(|each| row::conflict(each, style)));
         lines.push(String::new());
     }
-    if report.moves.is_empty() && report.conflicts.is_empty() {
+    if report.moves.is_empty() && report.conflicts.is_empty() && report.schema.is_empty() {
         lines.push(style.paint(Tone::Good, "nothing to move"));
     }
     lines.push(format!(

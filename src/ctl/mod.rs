@@ -16,6 +16,7 @@ mod pause;
 #[cfg(test)]
 mod render_tests;
 mod row;
+mod schema;
 mod socket;
 mod status;
 pub(crate) mod style;

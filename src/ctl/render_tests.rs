@@ -9,8 +9,9 @@ use serde_json::{Value as Json, json};
 use super::style::Style;
 use super::{check, cycle, diff, pause, status, text, verify};
 use crate::control::types::{
-    CheckReport, ColumnMove, ConflictColumn, ConflictRecord, CycleSummary, DiffReport, Move, Outcome, Pending,
-    RecentAssessment, Side, SideCounts, Skipped, State, Status, TableCheck, TableMoves, TableVerify, VerifyReport,
+    CheckReport, ColumnMove, ConflictColumn, ConflictRecord, CycleSummary, DiffReport, Move, ObjectKind, Outcome,
+    Pending, RecentAssessment, SchemaMove, Side, SideCounts, Skipped, State, Status, TableCheck, TableMoves,
+    TableVerify, VerifyReport,
 };
 
 /// A title as a hostile server could send it: it would clear the screen and name the window.
@@ -286,6 +287,7 @@ fn check_of_two_sides_apart() {
         local: counts(1211, 797),
         server: counts(1204, 800),
         left_out: vec![],
+        schema: vec![],
         recommendation: "Run `modsyncctl sync-now`.".to_owned(),
     };
     insta::assert_snapshot!(check::render(&report, &style()));
@@ -313,8 +315,49 @@ fn a_plan_with_moves_each_way_and_a_conflict() {
             at: None,
         }],
         stopped: None,
+        schema: vec![],
     };
     insta::assert_snapshot!(diff::render(&report, &style()));
+}
+
+#[test]
+fn additions_to_a_schema_have_a_line_each() {
+    let schema = vec![
+        SchemaMove {
+            side: Side::Server,
+            kind: ObjectKind::Column,
+            name: format!("products.{HOSTILE}"),
+            sql: "ALTER TABLE".to_owned(),
+        },
+        SchemaMove {
+            side: Side::Local,
+            kind: ObjectKind::Table,
+            name: "reviews".to_owned(),
+            sql: "CREATE TABLE".to_owned(),
+        },
+    ];
+    let cycle = CycleSummary {
+        schema: schema.clone(),
+        ..synced()
+    };
+    let report = DiffReport {
+        schema: schema.clone(),
+        ..DiffReport::default()
+    };
+    let checked = CheckReport {
+        schema,
+        ..CheckReport::default()
+    };
+    for text in [
+        cycle::render(&cycle, &style()),
+        diff::render(&report, &style()),
+        check::render(&checked, &style()),
+    ] {
+        assert!(text.contains("  table reviews, on the laptop\n"), "{text}");
+        assert!(text.contains("  column products."), "{text}");
+        assert!(!text.replace('\n', "").contains(text::is_unsafe), "{text:?}");
+        assert!(!text.contains("nothing to move"), "{text}");
+    }
 }
 
 #[test]

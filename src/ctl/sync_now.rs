@@ -117,7 +117,7 @@ fn tell(cycle: &CycleSummary, context: &Context) -> io::Result<Exit> {
         let reason = cycle.reason.as_deref().unwrap_or("the daemon's log says why");
         complain(
             &format!("sync: {}: {reason}", cycle::words(cycle.outcome)),
-            hint(cycle.outcome),
+            cycle.hint.as_deref().or(hint(cycle.outcome)),
         )?;
     } else {
         context.out.answer(cycle, cycle::render)?;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::exchange::Exchange;
 use super::pair::Pair;
-use super::{Trigger, report};
+use super::{Trigger, advice, report};
 use crate::control::types::{CycleSummary, Outcome, TableMoves};
 use crate::ssh::Traffic;
 
@@ -55,28 +55,47 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
     let tables = report::count_moves(&pair.layout, exchange);
     let sum = |read: fn(&TableMoves) -> u64| tables.iter().map(read).sum();
     let conflicts = exchange.tables.iter().map(|table| table.conflicts.len() as u64).sum();
-    let held_table = pair
-        .layout
-        .held
-        .first()
-        .map(|table| format!("table {} is not synced any more: {}", table.name, table.reason));
-    let held = exchange.held_rows + pair.layout.held.len() as u64;
-    let outcome = match (held + conflicts, exchange.is_empty()) {
+    let held_table = pair.layout.held.first();
+    let stuck = pair.drift.stuck_notes().next();
+    let (reason, hint) = match (held_table, exchange.held.first(), stuck) {
+        (Some(table), _, _) => (
+            Some(format!("table {} is not synced any more: {}", table.name, table.reason)),
+            Some(advice::unlike_schemas(&table.name)),
+        ),
+        (None, Some(held), _) => (Some(held.to_string()), Some(held.hint(&pair.start_over()))),
+        (None, None, Some(index)) => (
+            Some(format!("index {}: {}", index.name, index.reason)),
+            Some(advice::REPEATED.to_owned()),
+        ),
+        (None, None, None) => (None, None),
+    };
+    let reason = join(&pair.notes, reason);
+    let schema = pair.carried();
+    let held = exchange.held_rows + (pair.layout.held.len() + pair.drift.stuck.len()) as u64;
+    let outcome = match (held + conflicts, exchange.is_empty() && schema.is_empty()) {
         (0, true) => Outcome::Unchanged,
         (0, false) => Outcome::Synced,
         _ => Outcome::Attention,
     };
     CycleSummary {
         outcome,
-        reason: held_table.or_else(|| exchange.held.first().map(ToString::to_string)),
+        reason,
+        hint,
         pulled: sum(|moves| moves.pulled),
         pushed: sum(|moves| moves.pushed),
         deleted: sum(|moves| moves.deleted),
         conflicts,
         held,
         tables,
+        schema,
         ..summary
     }
+}
+
+/// What the record has to tell besides, and why the cycle ended as it did.
+pub(super) fn join(notes: &[String], reason: Option<String>) -> Option<String> {
+    let told: Vec<&str> = notes.iter().map(String::as_str).chain(reason.as_deref()).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Two rounds of one cycle told as one.
@@ -96,12 +115,14 @@ pub(super) fn add_round(mut total: CycleSummary, round: CycleSummary) -> CycleSu
         cycle: round.cycle.or(total.cycle),
         outcome,
         reason: round.reason.or(total.reason),
+        hint: round.hint.or(total.hint),
         pulled: total.pulled + round.pulled,
         pushed: total.pushed + round.pushed,
         deleted: total.deleted + round.deleted,
         conflicts: total.conflicts + round.conflicts,
         held: round.held,
         backup: round.backup.or(total.backup),
+        schema: [total.schema, round.schema].concat(),
         duration_ms: total.duration_ms + round.duration_ms,
         bytes_sent: total.bytes_sent + round.bytes_sent,
         bytes_received: total.bytes_received + round.bytes_received,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::io::AsyncReadExt as _;
 
-use super::{CycleError, Pair, Trigger};
+use super::{CycleError, History, Pair, Trigger};
 use crate::config;
 use crate::control::types::SyncRequest;
 use crate::replica::SqlError;
@@ -55,67 +55,71 @@ pub fn expired(times: &[Timestamp], keep_last: u32, keep_daily: u32) -> Vec<Time
 }
 
 impl Pair {
-    /// The path of the backup to take before this push; `None` when none is due. A cycle that a person asked for always
-    /// takes one.
+    /// The path of the backup to take before the server is written to; `None` when none is due, or this cycle has one. A
+    /// cycle that a person asked for always takes one.
     pub(super) async fn due_backup(
         &mut self,
         request: &SyncRequest,
         trigger: Trigger,
     ) -> Result<Option<String>, CycleError> {
-        if request.no_backup || !self.config.backup.enabled {
+        if request.no_backup || !self.config.backup.enabled || self.backed_up.is_some() {
             return Ok(None);
         }
-        let last = self
-            .history
-            .fact(LAST)
-            .await?
-            .and_then(|text| text.parse::<Timestamp>().ok());
         let now = Timestamp::now();
+        // One from the future was taken when the clock was wrong: nobody knows how old it is.
+        let last = remembered(&self.history, LAST).await?;
         let age = last.and_then(|last| std::time::Duration::try_from(now.duration_since(last)).ok());
         if trigger != Trigger::SyncNow && age.is_some_and(|age| age < self.config.backup.min_interval) {
             return Ok(None);
         }
-        // Names go by the second, and a backup is never written over another.
-        let last = last.max(self.name_taken);
-        let time = match last.and_then(|last| last.checked_add(jiff::Span::new().seconds(1)).ok()) {
+        // Names go by the second. One that was given out before may be there, unfinished, after a cycle that was cut off.
+        let named = remembered(&self.history, NAMED).await?;
+        let time = match named.and_then(|named| named.checked_add(jiff::Span::new().seconds(1)).ok()) {
             Some(next) if next > now => next,
             _ => now,
         };
+        self.history.keep_fact(NAMED, time.to_string()).await?;
         let (_, server) = self.both()?;
         Ok(Some(path(&server.hello.database, time)))
     }
 
     /// Takes note of why a backup could not be taken, if it is that another laptop took one in the same second. Another
     /// try gives ours the next one's name.
-    pub(super) fn backup_refused(&mut self, backup: &str, error: &SqlError) {
-        if !error.message.contains("output file already exists") {
-            return;
-        }
-        if let Ok((_, server)) = self.both() {
-            self.name_taken = time(&server.hello.database, backup);
-        }
+    pub(super) fn backup_refused(&mut self, error: &SqlError) {
+        self.name_taken = error.message.contains("output file already exists");
     }
 
     /// Takes note of a backup, and tidies up behind the cycle's back: the new file gets the database's owner and
-    /// permissions, old ones go. Answers with its name.
-    pub(super) async fn backup_taken(&mut self, backup: String) -> Result<String, CycleError> {
+    /// permissions, old ones go.
+    pub(super) async fn backup_taken(&mut self, backup: String) -> Result<(), CycleError> {
         let (_, server) = self.both()?;
         let (link, database) = (Arc::clone(&server.link), server.hello.database.clone());
         let name = file_name(&backup).to_owned();
-        let taken = time(&database, &backup).unwrap_or_else(Timestamp::now);
-        self.history.keep_fact(LAST, taken.to_string()).await?;
+        self.history.keep_fact(LAST, Timestamp::now().to_string()).await?;
         let keep = self.config.backup.clone();
         tokio::spawn(async move {
             if let Err(error) = tidy(&*link, &database, &backup, &keep).await {
                 tracing::warn!(%error, backup, "the backup is there, but its owner or the old backups could not be set right");
             }
         });
-        Ok(name)
+        self.backed_up = Some(name);
+        Ok(())
     }
 }
 
 /// The fact that remembers when the last backup was taken.
-const LAST: &str = "last_backup";
+pub(super) const LAST: &str = "last_backup";
+
+/// The fact that remembers the time in the last name that was given to a backup, whatever became of it.
+const NAMED: &str = "last_backup_name";
+
+/// How long an unfinished backup is left alone: another laptop may be writing it.
+const UNFINISHED: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
+async fn remembered(history: &History, fact: &'static str) -> Result<Option<Timestamp>, CycleError> {
+    let text = history.fact(fact).await?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
 
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
@@ -123,20 +127,34 @@ fn file_name(path: &str) -> &str {
 
 async fn tidy(link: &dyn Link, database: &str, backup: &str, keep: &config::Backup) -> Result<(), CycleError> {
     let (db, new) = (quoted(database)?, quoted(backup)?);
+    // One that was cut off is empty or has its journal beside it. It is no backup, and counts for none.
     let listing = command(
         link,
-        &format!("chmod --reference={db} -- {new}; chown --reference={db} -- {new}; for f in {db}{INFIX}*; do printf '%s\\n' \"$f\"; done"),
+        &format!(
+            "chmod --reference={db} -- {new}; chown --reference={db} -- {new}; for f in {db}{INFIX}*; do \
+             if [ -s \"$f\" ] && [ ! -e \"$f-journal\" ]; then printf 'whole %s\\n' \"$f\"; else printf 'part %s\\n' \"$f\"; fi; done"
+        ),
     )
     .await?;
-    let times: Vec<Timestamp> = listing.lines().filter_map(|line| time(database, line)).collect();
-    let old = expired(&times, keep.keep_last.max(1), keep.keep_daily);
+    let times = |kind: &str| -> Vec<Timestamp> {
+        let names = listing.lines().filter_map(|line| line.strip_prefix(kind));
+        names.filter_map(|name| time(database, name)).collect()
+    };
+    let mut old = expired(&times("whole "), keep.keep_last.max(1), keep.keep_daily);
+    let newest = time(database, backup).unwrap_or_else(Timestamp::now);
+    old.extend(
+        times("part ")
+            .iter()
+            .filter(|time| newest.duration_since(**time) > UNFINISHED),
+    );
     if old.is_empty() {
         return Ok(());
     }
-    let names = old
-        .iter()
-        .map(|time| quoted(&path(database, *time)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let with_journal = |time: &Timestamp| {
+        let path = path(database, *time);
+        [quoted(&path), quoted(&format!("{path}-journal"))]
+    };
+    let names = old.iter().flat_map(with_journal).collect::<Result<Vec<_>, _>>()?;
     command(link, &format!("rm -f -- {}", names.join(" "))).await.map(drop)
 }
 

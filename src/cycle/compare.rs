@@ -34,7 +34,9 @@ impl Pair {
         let (local, server) = tokio::join!(local.counts(), server.replica.counts());
         let local = local.map_err(|error| CycleError::of_sql(Side::Local, error))?;
         let server = server.map_err(|error| CycleError::of_sql(Side::Server, error))?;
+        let schema = self.waiting_for_schema();
         let in_sync = exchange.is_ok()
+            && schema.is_empty()
             && tables
                 .iter()
                 .all(|t| t.to_push + t.to_pull + t.deleted_local + t.deleted_server == 0);
@@ -53,6 +55,7 @@ impl Pair {
             local,
             server,
             left_out: self.layout.left_out.clone(),
+            schema,
             recommendation,
         })
     }
@@ -97,6 +100,7 @@ impl Pair {
                 .filter(|conflict| wanted(&conflict.table, &conflict.key))
                 .collect(),
             stopped: stopped.or(held),
+            schema: self.waiting_for_schema(),
         })
     }
 

@@ -4,14 +4,15 @@
 //! is touched, so a losing value is never only in memory.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::CycleError;
 use super::ancestors::Ancestors;
+use super::{CycleError, aside};
 use crate::control::types::{ConflictRecord, CycleSummary};
 use crate::merge::Conflict;
 use crate::model::{Key, Row, Side};
@@ -35,7 +36,9 @@ const SCHEMA: &str = "
 /// The record. Cheap to clone; all clones share one connection.
 #[derive(Clone, Debug)]
 pub struct History {
+    path: PathBuf,
     connection: Arc<Mutex<Connection>>,
+    damaged: Arc<AtomicBool>,
 }
 
 /// A row that a cycle wrote on one side.
@@ -94,27 +97,57 @@ pub struct Journal {
 }
 
 impl History {
-    /// Opens or makes the file.
+    /// Opens or makes the file. One that is damaged is kept under another name and made anew: what happened is lost to
+    /// the record then, and no row to the databases. The second part says so.
     ///
     /// # Errors
-    /// When it cannot be opened, or is damaged.
-    pub fn open(path: &Path) -> Result<Self, CycleError> {
-        let open = || {
-            let connection = Connection::open(path)?;
-            connection.busy_timeout(std::time::Duration::from_secs(5))?;
-            connection.execute_batch(SCHEMA)?;
-            Ok(connection)
-        };
-        let connection = open().map_err(|error: rusqlite::Error| CycleError {
+    /// When it cannot be opened for another reason.
+    pub fn open(path: &Path) -> Result<(Self, Option<String>), CycleError> {
+        let fail = |error: &rusqlite::Error| CycleError {
             hint: Some(format!(
-                "move {} away; only the record of past cycles is in it",
+                "this user must be able to write it, and there must be room on its disk: `ls -l {0}; df -h {0}`",
                 path.display()
             )),
             ..CycleError::failed(format!("open the history {}: {error}", path.display()))
-        })?;
-        Ok(Self {
+        };
+        let history = |connection| Self {
+            path: path.to_owned(),
             connection: Arc::new(Mutex::new(connection)),
-        })
+            damaged: Arc::default(),
+        };
+        match connect(path) {
+            Ok(connection) => Ok((history(connection), None)),
+            Err(error) if is_damage(&error) => {
+                let client = client_of(path);
+                let kept = aside::put_aside(path)?;
+                let connection = connect(path).and_then(|connection| keep_client(connection, client));
+                let connection = connection.map_err(|error| fail(&error))?;
+                Ok((history(connection), Some(damaged(&kept))))
+            }
+            Err(error) => Err(fail(&error)),
+        }
+    }
+
+    /// Makes it anew if a statement met damage: says so if it was.
+    ///
+    /// # Errors
+    /// As [`History::open`].
+    pub(super) fn renew_if_damaged(&self) -> Result<Option<String>, CycleError> {
+        if !self.damaged.swap(false, Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let fail = |error: rusqlite::Error| {
+            CycleError::failed(format!("make the history {} anew: {error}", self.path.display()))
+        };
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nothing may have a file open that is moved.
+        *connection = Connection::open_in_memory().map_err(fail)?;
+        let client = client_of(&self.path);
+        let kept = aside::put_aside(&self.path)?;
+        *connection = connect(&self.path)
+            .and_then(|connection| keep_client(connection, client))
+            .map_err(fail)?;
+        Ok(Some(damaged(&kept)))
     }
 
     /// Runs on a thread that may block: each call waits for the disk.
@@ -128,7 +161,10 @@ impl History {
             tokio::task::spawn_blocking(move || work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner)));
         match done.await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(CycleError::failed(format!("{action}: {error}"))),
+            Ok(Err(error)) => {
+                self.damaged.fetch_or(is_damage(&error), Ordering::Relaxed);
+                Err(refused(action, &self.path, &error))
+            }
             Err(error) => Err(CycleError::failed(format!("{action}: {error}"))),
         }
     }
@@ -359,6 +395,60 @@ fn write_ancestors(transaction: &Transaction<'_>, ancestors: &Ancestors) -> rusq
         insert.execute(params![table, to_json(&columns), to_json(key), row.map(to_json)])?;
     }
     Ok(())
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.execute_batch(SCHEMA)?;
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    match verdict.as_str() {
+        "ok" => Ok(connection),
+        _ => Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+            Some(verdict),
+        )),
+    }
+}
+
+/// Whether the file is no history: damaged, no database at all, or another program's.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    let damage = [Some(ErrorCode::DatabaseCorrupt), Some(ErrorCode::NotADatabase)];
+    let other_columns =
+        matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such column"));
+    damage.contains(&error.sqlite_error_code()) || other_columns
+}
+
+/// The name of this laptop's sidecar, where it can still be read: with it the next cycle finds its base again.
+fn client_of(path: &Path) -> Option<String> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    let client: String = connection
+        .query_row("SELECT value FROM fact WHERE name='client'", [], |row| row.get(0))
+        .ok()?;
+    (client.len() == 32 && client.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(client)
+}
+
+fn keep_client(connection: Connection, client: Option<String>) -> rusqlite::Result<Connection> {
+    if let Some(client) = client {
+        connection.execute("INSERT OR REPLACE INTO fact VALUES('client',?1)", [client])?;
+    }
+    Ok(connection)
+}
+
+fn damaged(kept: &str) -> String {
+    tracing::warn!(kept, "the history is damaged: it was moved aside, and is made anew");
+    format!("the history was damaged and is kept as {kept}; the record begins anew")
+}
+
+fn refused(action: &str, path: &Path, error: &rusqlite::Error) -> CycleError {
+    let message = format!("{action} {}: {error}", path.display());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => CycleError::attention(
+            message,
+            "free some space on the disk of the state folder, then `modsyncctl sync-now`",
+        ),
+        _ => CycleError::failed(message),
+    }
 }
 
 /// Our own types have no map with keys that are not strings and no failing serializer, so this cannot fail; an empty

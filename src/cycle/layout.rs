@@ -1,8 +1,9 @@
 //! Which tables both sides can sync, and how: what the schemas and the config come to.
 
+use super::schema::{Agreed, Drift, default_of, who_changed};
 use crate::config::TableSetup;
 use crate::merge::TableRules;
-use crate::model::{ForeignKey, Schema, Skipped, Table};
+use crate::model::{Column, ForeignKey, ObjectKind, Schema, Skipped, Table, Value};
 
 /// The tables that are synced, as each side has them, in one order of tables and columns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +14,9 @@ pub struct Layout {
     pub server: Vec<Table>,
     /// How their rows merge.
     pub rules: Vec<TableRules>,
+    /// By table and column, the value that a row has in a column that was added behind it: the default that both sides
+    /// declare, NULL where there is none.
+    pub defaults: Vec<Vec<Value>>,
     /// What is left out, with the reason.
     pub left_out: Vec<Skipped>,
     /// Those of them that were synced before: somebody changed a schema, and should know.
@@ -20,9 +24,14 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Finds the tables that both schemas have alike. `setup` tells what the config says of a table; an error leaves it
-    /// out with that reason.
-    pub fn new(local: &Schema, server: &Schema, setup: impl Fn(&Table) -> Result<TableSetup, String>) -> Self {
+    /// Finds the tables that both schemas have alike. `drift` tells what became of the schemas; `setup` what the config
+    /// says of a table: an error leaves it out with that reason.
+    pub fn new(
+        local: &Schema,
+        server: &Schema,
+        drift: &Drift,
+        setup: impl Fn(&Table) -> Result<TableSetup, String>,
+    ) -> Self {
         let mut layout = Self {
             left_out: local.skipped.clone(),
             ..Self::default()
@@ -37,7 +46,7 @@ impl Layout {
             }
         }
         for table in &local.tables {
-            if let Err(reason) = layout.add(table, server, &setup) {
+            if let Err(reason) = layout.add(table, [local, server], drift, &setup) {
                 layout.left_out.push(Skipped {
                     name: table.name.clone(),
                     reason,
@@ -46,19 +55,39 @@ impl Layout {
         }
         let lonely = server.tables.iter().filter(|table| local.table(&table.name).is_none());
         let lonely = lonely.filter(|table| !local.skipped.iter().any(|s| s.name.eq_ignore_ascii_case(&table.name)));
-        layout.left_out.extend(lonely.map(|table| Skipped {
-            name: table.name.clone(),
-            reason: "only on the server".into(),
+        layout.left_out.extend(lonely.map(|table| {
+            Skipped {
+                name: table.name.clone(),
+                reason: match setup(table) {
+                    Ok(setup) if !setup.sync => BY_CONFIG.into(),
+                    _ => drift
+                        .bar(&table.name)
+                        .map_or("only on the server", |barred| &barred.reason)
+                        .into(),
+                },
+            }
         }));
+        for note in drift.notes.iter().cloned().chain(drift.stuck_notes()) {
+            layout
+                .left_out
+                .retain(|known| !known.name.eq_ignore_ascii_case(&note.name));
+            layout.left_out.push(note);
+        }
         layout
     }
 
     fn add(
         &mut self,
         local: &Table,
-        server: &Schema,
+        schemas: [&Schema; 2],
+        drift: &Drift,
         setup: &impl Fn(&Table) -> Result<TableSetup, String>,
     ) -> Result<(), String> {
+        let server = schemas[1];
+        let left_out = || setup(local).is_ok_and(|setup| !setup.sync);
+        if let Some(barred) = drift.bar(&local.name).filter(|_| !left_out()) {
+            return Err(barred.reason.clone());
+        }
         let Some(theirs) = server.table(&local.name) else {
             let skipped = server
                 .skipped
@@ -68,10 +97,16 @@ impl Layout {
         };
         let setup = setup(local)?;
         if !setup.sync {
-            return Err("left out by the config (sync = false)".into());
+            return Err(BY_CONFIG.into());
+        }
+        if theirs.strict != local.strict {
+            let side = if local.strict { "laptop" } else { "server" };
+            return Err(format!(
+                "it is STRICT on the {side} alone, which refuses values that the other side takes"
+            ));
         }
         let mut ours = local.clone();
-        let mut theirs = aligned(theirs, &ours)?;
+        let mut theirs = aligned(theirs, &ours, &drift.before)?;
         if let Some(names) = &setup.key {
             let missing = |name: &String| format!("key column \"{name}\" is not in the table");
             ours.key = names
@@ -83,6 +118,14 @@ impl Layout {
             return Err("no key: declare one with [[table]] key = […] in the config".into());
         }
         theirs.key.clone_from(&ours.key);
+        let [local, server] = schemas.map(|schema| schema.object(ObjectKind::Table, &ours.name));
+        let default = |column: &Column| {
+            let [local, server] = [local, server].map(|table| default_of(&table?.sql, &column.name));
+            local
+                .filter(|default| server.as_ref() == Some(default))
+                .unwrap_or(Value::Null)
+        };
+        self.defaults.push(ours.columns.iter().map(default).collect());
         self.local.push(ours);
         self.server.push(theirs);
         self.rules.push(setup.rules);
@@ -90,28 +133,30 @@ impl Layout {
     }
 }
 
-/// The table with its columns in the other's order.
-fn aligned(table: &Table, like: &Table) -> Result<Table, String> {
-    for column in &table.columns {
-        if like.column(&column.name).is_none() {
-            return Err(format!("column \"{}\" is only on the server", column.name));
-        }
+/// What is said of a table that the config leaves out.
+const BY_CONFIG: &str = "left out by the config (sync = false)";
+
+/// The table with its columns in the other's order. `agreed` tells who changed a column.
+fn aligned(table: &Table, like: &Table, agreed: &Agreed) -> Result<Table, String> {
+    // A column that a side lacks altogether has barred the table before.
+    let computed = |name: &str, side: &str| format!("column \"{name}\" is computed from others on the {side} alone");
+    if let Some(column) = table.columns.iter().find(|column| like.column(&column.name).is_none()) {
+        return Err(computed(&column.name, "laptop"));
     }
     let mut order = Vec::with_capacity(like.columns.len());
     for column in &like.columns {
         let index = table
             .column(&column.name)
-            .ok_or_else(|| format!("column \"{}\" is only on the laptop", column.name))?;
+            .ok_or_else(|| computed(&column.name, "server"))?;
         let other = &table.columns[index];
         if other.affinity != column.affinity || other.not_null != column.not_null {
-            let not_null = |yes| if yes { " NOT NULL" } else { "" };
             return Err(format!(
-                "column \"{}\" is {}{} on the laptop and {}{} on the server",
+                "column \"{}\" is {} on the laptop and {} on the server{}. Make both alike: SQLite changes a column's type \
+                 only with a new table that takes the place of the old one",
                 column.name,
-                column.declared,
-                not_null(column.not_null),
-                other.declared,
-                not_null(other.not_null)
+                declaration(column),
+                declaration(other),
+                who_changed(agreed, &like.name, column, other),
             ));
         }
         order.push(index);
@@ -124,6 +169,21 @@ fn aligned(table: &Table, like: &Table) -> Result<Table, String> {
             "the unique column \"{name}\" has another collation on the server"
         ));
     }
+    Ok(in_order(table, like, &order))
+}
+
+/// A column's type as people write it.
+fn declaration(column: &Column) -> String {
+    let declared = if column.declared.is_empty() {
+        "without a type"
+    } else {
+        &column.declared
+    };
+    format!("{declared}{}", if column.not_null { " NOT NULL" } else { "" })
+}
+
+/// The table with the columns in this order.
+fn in_order(table: &Table, like: &Table, order: &[usize]) -> Table {
     let moved = |index: usize| order.iter().position(|&from| from == index);
     let set = |indexes: &Vec<usize>| {
         indexes
@@ -139,14 +199,15 @@ fn aligned(table: &Table, like: &Table) -> Result<Table, String> {
             parent_columns: foreign.parent_columns.clone(),
         })
     });
-    Ok(Table {
+    Table {
         name: table.name.clone(),
         columns: order.iter().map(|&index| table.columns[index].clone()).collect(),
         key: like.key.clone(),
         rowid: table.rowid.and_then(moved),
         autoincrement: table.autoincrement,
+        strict: table.strict,
         unique: table.unique.iter().filter_map(set).collect(),
         foreign_keys: foreign_keys.collect(),
         triggers: table.triggers.clone(),
-    })
+    }
 }

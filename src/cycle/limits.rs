@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::exchange::{Exchange, op_keys};
 use super::layout::Layout;
 use crate::control::types::SyncRequest;
-use crate::merge::brakes::{self, Held, Seen};
+use crate::merge::brakes::{self, Held, Loss, Seen};
 use crate::model::{Key, RowOp, Side, Table, TableDelta};
 
 /// Why a cycle must not write anything.
@@ -44,25 +44,38 @@ impl Size {
 }
 
 /// A side that has no row left in any table is no side that somebody worked on.
-fn stop_when_empty(layout: &Layout, sizes: impl Iterator<Item = Size> + Clone) -> Result<(), Stopped> {
+fn stop_when_empty(layout: &Layout, side: Side, sizes: impl Iterator<Item = Size> + Clone) -> Result<(), Stopped> {
     if sizes.clone().any(|size| size.rows > 0) {
         return Ok(());
     }
-    let mut tables = layout.local.iter().zip(sizes);
-    match tables.find_map(|(table, size)| brakes::emptied(&table.name, size.deleted, size.rows)) {
-        Some(held) => Err(Stopped(held)),
+    let most = layout.local.iter().zip(sizes).max_by_key(|(_, size)| size.deleted);
+    let held = most.and_then(|(table, size)| brakes::emptied(&table.name, side, size.deleted, size.rows));
+    match held {
+        Some(Held { table, seen }) => Err(Stopped(Held {
+            table,
+            seen: everywhere(seen),
+        })),
         None => Ok(()),
     }
 }
 
-/// `source` is what the side holds that deleted the rows, `writes` go to the other one.
-fn too_many_deletes(table: &Table, source: Size, writes: &[RowOp], share: f64) -> Option<Held> {
-    let deletes = writes.iter().filter(|op| matches!(op, RowOp::Delete(_))).count() as u64;
-    if deletes == 0 {
+fn everywhere(seen: Seen) -> Seen {
+    match seen {
+        Seen::Emptied { side, rows, .. } => Seen::Emptied {
+            side,
+            rows,
+            everywhere: true,
+        },
+        other => other,
+    }
+}
+
+fn too_many_deletes(loss: &Loss<'_>, share: f64) -> Option<Held> {
+    if !loss.writes.iter().any(|op| matches!(op, RowOp::Delete(_))) {
         return None;
     }
-    let rows = source.rows + source.deleted;
-    brakes::emptied(&table.name, rows, source.rows).or_else(|| brakes::max_delete(&table.name, rows, deletes, share))
+    brakes::emptied(&loss.table.name, loss.side, loss.rows + loss.deleted, loss.rows)
+        .or_else(|| brakes::max_delete(loss, share))
 }
 
 impl Exchange {
@@ -93,24 +106,43 @@ impl Exchange {
         if limits.request.allow_deletes {
             return Ok(());
         }
-        for side in 0..2 {
-            stop_when_empty(layout, sizes.iter().map(|sizes| sizes[side]))?;
+        for (index, side) in [Side::Local, Side::Server].into_iter().enumerate() {
+            stop_when_empty(layout, side, sizes.iter().map(|sizes| sizes[index]))?;
         }
         for (index, table) in layout.local.iter().enumerate() {
             // Writes for one side come from the other: its rows are the ones that shrank or were wiped.
-            for (side, source) in [(Side::Local, sizes[index][1]), (Side::Server, sizes[index][0])] {
+            for (to, source) in [(Side::Local, sizes[index][1]), (Side::Server, sizes[index][0])] {
                 let exchange = &mut self.tables[index];
-                let writes = exchange.ops_mut(side);
-                if let Some(held) = brakes::wiped_column(table, source.rows, writes, &layout.rules[index]) {
-                    let rows = exchange.hold_all();
-                    self.hold(table, rows, held.seen);
-                } else if let Some(held) = too_many_deletes(table, source, writes, limits.max_delete) {
-                    let rows = exchange.hold_deletes(table, side);
-                    self.hold(table, rows, held.seen);
-                }
+                let loss = Loss {
+                    table,
+                    side: to.other(),
+                    rows: source.rows,
+                    deleted: source.deleted,
+                    writes: exchange.ops(to),
+                };
+                let held = brakes::wiped_column(&loss, &layout.rules[index])
+                    .or_else(|| too_many_deletes(&loss, limits.max_delete));
+                let rows = match held.as_ref().map(|held| &held.seen) {
+                    None => continue,
+                    Some(Seen::Wiped { .. } | Seen::Renamed { .. }) => exchange.hold_all(),
+                    Some(_) => exchange.hold_deletes(table, to),
+                };
+                self.held_rows += rows;
+                self.held.extend(held);
             }
         }
         Ok(())
+    }
+
+    /// Holds a table of which the laptop refuses rows that cannot be held one by one, and what refers to them.
+    pub(super) fn hold_barred(&mut self, layout: &Layout, index: usize, rows: u64) {
+        let (Some(table), Some(exchange)) = (layout.local.get(index), self.tables.get_mut(index)) else {
+            return;
+        };
+        exchange.hold_all();
+        let side = Side::Local;
+        self.hold(table, rows, Seen::Barred { side, rows });
+        self.hold_dependents(layout);
     }
 
     /// `--pull-only` and `--skip-pull`.

@@ -2,6 +2,7 @@
 
 use super::ancestors::Ancestors;
 use super::exchange::{Exchange, Limits, Origin, Stopped, is_base_of, touched_keys};
+use super::health::whose;
 use super::pair::{Pair, random_name};
 use super::recover::CutOff;
 use super::{CycleError, Progress};
@@ -47,12 +48,12 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
             pair.lay_out_again().await?;
             continue;
         }
-        let Some(from) = agreed_generation(pair, &local, &server).await? else {
+        let Some(from) = agreed_generation(pair, request, &local, &server).await? else {
             continue;
         };
         match held_against_base(pair, request, from, local, server).await? {
             Some(seen) => return Ok(seen),
-            None => begin_anew(pair).await?,
+            None => begin_anew(pair, "a base lacks rows that it should have").await?,
         }
     }
 }
@@ -158,6 +159,7 @@ fn merge(
 /// cut off is brought to its end, or a new base is begun, and the caller looks again.
 async fn agreed_generation(
     pair: &mut Pair,
+    request: &SyncRequest,
     local: &Changes,
     server: &Changes,
 ) -> Result<Option<Generation>, CycleError> {
@@ -184,20 +186,58 @@ async fn agreed_generation(
     if let Some((both, _)) = generations.filter(|(ours, theirs)| ours == theirs) {
         return Ok(Some(both.clone()));
     }
-    begin_anew(pair).await.map(|()| None)
+    let why = why_anew(pair, request, [local, server]).await?;
+    begin_anew(pair, &why).await.map(|()| None)
+}
+
+/// Why the bases do not belong together, in words; empty where none was ever begun. A file that hardly holds what was
+/// synced stops the cycle.
+async fn why_anew(pair: &mut Pair, request: &SyncRequest, sides: [&Changes; 2]) -> Result<String, CycleError> {
+    let [local, server] = sides;
+    let Some(ours) = local.head.generation.as_ref().filter(|ours| ours.number > 0) else {
+        return Ok(match &server.head.generation {
+            Some(theirs) if theirs.number > 0 => "the laptop's base was not there".to_owned(),
+            _ => String::new(),
+        });
+    };
+    let (here, there) = pair.both()?;
+    let files = [here.file().to_owned(), there.replica.file().to_owned()];
+    for (side, (changes, file)) in [Side::Local, Side::Server]
+        .into_iter()
+        .zip(sides.into_iter().zip(files))
+    {
+        if changes.head.generation.is_some() && changes.head.file.as_deref() != Some(&file) {
+            if !request.allow_deletes {
+                pair.must_hold_what_was_synced(side, &changes.delta)?;
+            }
+            return Ok(format!(
+                "the {} database is another file than at the last sync",
+                whose(side)
+            ));
+        }
+    }
+    Ok(match &server.head.generation {
+        None => "the server's base was not there".to_owned(),
+        Some(theirs) if theirs.lineage == ours.lineage => "the two bases are not of one cycle".to_owned(),
+        Some(_) => "the two bases are not of one lineage".to_owned(),
+    })
 }
 
 /// Forgets both bases, which do not belong together, and begins a new lineage.
-async fn begin_anew(pair: &mut Pair) -> Result<(), CycleError> {
+async fn begin_anew(pair: &mut Pair, why: &str) -> Result<(), CycleError> {
     let begin = Generation {
         lineage: random_name()?,
         number: 0,
     };
     tracing::info!(
         lineage = begin.lineage,
+        why,
         "the two bases do not belong together: comparing all rows, deleting none"
     );
     pair.history.keep_ancestors(Ancestors::default()).await?;
+    if !why.is_empty() {
+        pair.note(format!("{why}: all rows were compared, and none deleted"));
+    }
     let (ours, theirs) = pair.both()?;
     let (ours, theirs) = tokio::join!(ours.begin(&begin), theirs.replica.begin(&begin));
     ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;

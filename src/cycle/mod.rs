@@ -1,13 +1,16 @@
 //! One cycle from top to bottom, and the list of what a pair of databases can do.
 
 mod account;
+mod advice;
 mod ancestors;
+mod aside;
 mod backup;
 mod compare;
 mod dependents;
 mod error;
 mod exchange;
 mod first;
+mod health;
 mod history;
 mod layout;
 mod limits;
@@ -17,6 +20,8 @@ mod reach;
 mod recover;
 mod report;
 mod run;
+mod schema;
+mod space;
 mod syncer;
 
 use std::future::Future;

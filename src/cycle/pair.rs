@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
+use super::health::{self, Health};
 use super::history::History;
 use super::layout::Layout;
 use super::reach::{OverSsh, Reach};
+use super::schema::{Change, Drift};
 use super::{CycleError, first};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
-use crate::model::{Schema, Side, Skipped};
+use crate::model::{Schema, Side};
 use crate::random;
-use crate::replica::{self, BaseTable, Head, Replica, Sql, SqlError};
+use crate::replica::{self, Head, Replica, Sql};
 use crate::ssh::{DatabaseState, Hello, Link, SessionError, SessionOptions, Traffic};
 
 /// How long a statement waits for another program's lock.
@@ -27,17 +27,32 @@ const BASE: &str = "base.db";
 /// The laptop's database, the server's, and what was done between them.
 pub struct Pair {
     pub(super) config: Config,
-    reach: Box<dyn Reach>,
+    pub(super) reach: Box<dyn Reach>,
     pub(super) history: History,
     /// Names this laptop's sidecar on the server.
     client: String,
     pub(super) local: Option<Replica>,
     pub(super) server: Option<Server>,
     pub(super) layout: Layout,
+    /// What became of the two schemas.
+    pub(super) drift: Drift,
+    /// Additions to a schema that a side's SQLite refused, with its words.
+    pub(super) refused: Vec<(Change, String)>,
+    /// Whether additions are made one by one, to find the one that is refused.
+    pub(super) one_by_one: bool,
+    /// Additions that were made and stand in no cycle's record yet.
+    pub(super) carried: Vec<Change>,
+    /// The backup that this cycle has taken.
+    pub(super) backed_up: Option<String>,
     /// What the server held when the last cycle had pushed.
     pub(super) counted: Option<SideCounts>,
-    /// The time of a backup whose name was another laptop's already.
-    pub(super) name_taken: Option<Timestamp>,
+    /// Whether another laptop had given a backup the name that ours was to get.
+    pub(super) name_taken: bool,
+    pub(super) health: Health,
+    /// What the record of the next cycle has to tell besides.
+    pub(super) notes: Vec<String>,
+    /// The file that is attached as the laptop's base.
+    base_inode: String,
 }
 
 /// An open session with the server's database.
@@ -64,18 +79,11 @@ impl Pair {
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
-        let history = folder.join("history.db");
-        private_file(&history)?;
-        let history = History::open(&history)?;
-        let client = match history.fact("client").await? {
-            Some(client) => client,
-            None => {
-                let client = random_name()?;
-                history.keep_fact("client", client.clone()).await?;
-                client
-            }
-        };
-        Ok(Self {
+        let path = folder.join("history.db");
+        private_file(&path)?;
+        let (history, note) = History::open(&path)?;
+        let (client, copied) = client(&history, &path).await?;
+        let mut pair = Self {
             config,
             reach,
             history,
@@ -83,9 +91,19 @@ impl Pair {
             local: None,
             server: None,
             layout: Layout::default(),
+            drift: Drift::default(),
+            refused: Vec::new(),
+            one_by_one: false,
+            carried: Vec::new(),
+            backed_up: None,
             counted: None,
-            name_taken: None,
-        })
+            name_taken: false,
+            health: Health::default(),
+            notes: note.into_iter().chain(copied).collect(),
+            base_inode: String::new(),
+        };
+        pair.remember_carried().await?;
+        Ok(pair)
     }
 
     /// The record of past cycles.
@@ -111,6 +129,10 @@ impl Pair {
         if self.server.as_ref().is_some_and(|server| server.link.is_closed()) {
             self.server = None;
         }
+        if inode(&self.base_file()) != self.base_inode {
+            // A person took it away, as the hints advise: what is still open is no file of ours any more.
+            self.local = None;
+        }
         if self.local.is_some() && self.server.is_some() {
             return Ok(());
         }
@@ -121,22 +143,22 @@ impl Pair {
         });
         let local_missing = !self.config.local.database.exists();
         if local_missing {
-            self.must_be_first("laptop's", &self.config.local.database.to_string_lossy())?;
+            let path = self.path_of(Side::Local);
+            self.must_be_first(Side::Local, &path).await?;
         }
         let (link, session, hello) = self.open_session(local_missing, progress).await?;
         if local_missing && !self.config.local.database.exists() {
             first::fetch(&self.config, &*link, session, &hello, progress).await?;
             return Box::pin(self.connect(progress)).await;
         }
-        let identity = hello.file.map(|file| file.inode.to_string()).unwrap_or_default();
-        let opened = Replica::open(session, Side::Server, &hello.sidecar, &identity).await;
-        let (server, server_schema) = opened.map_err(|error| CycleError::of_sql(Side::Server, error))?;
+        let (server, server_schema) = self.open_replica_there(&link, session, &hello).await?;
         let local_schema = self.open_local().await?;
         self.server = Some(Server {
             link,
             replica: server,
             hello,
         });
+        self.must_be_ours([&local_schema, &server_schema]).await?;
         self.lay_out(&local_schema, &server_schema).await
     }
 
@@ -146,21 +168,14 @@ impl Pair {
         progress: &super::Progress<'_>,
     ) -> Result<(Arc<dyn Link>, Box<dyn Sql>, Hello), CycleError> {
         let link = self.reach.dial(&self.config).await?;
-        let options = SessionOptions {
-            busy_timeout: BUSY,
-            ..SessionOptions::new(
-                &self.config.remote.database,
-                self.config.remote.engine,
-                format!("{}.db", self.client),
-            )
-        };
+        let options = self.session_options();
         let error = match link.open_session(&options).await {
             Ok((session, hello)) => return Ok((link, session, hello)),
             Err(error) => error,
         };
         let (hello, message) = match error {
             SessionError::NoDatabase { hello, message } if hello.state == DatabaseState::Missing => (hello, message),
-            error => return Err(error.into()),
+            error => return Err(self.no_session(error).await),
         };
         if local_missing {
             return Err(CycleError::attention(
@@ -171,49 +186,67 @@ impl Pair {
                 "check both paths in the config; one of the two databases must exist",
             ));
         }
-        self.must_be_first("server's", &hello.database)?;
+        self.must_be_first(Side::Server, &hello.database).await?;
         first::send(&self.config, &*link, &hello, progress).await?;
         let (session, hello) = link.open_session(&options).await?;
         Ok((link, session, hello))
     }
 
+    /// What a session with the server's database is opened with.
+    pub(super) fn session_options(&self) -> SessionOptions {
+        SessionOptions {
+            busy_timeout: BUSY,
+            ..SessionOptions::new(
+                &self.config.remote.database,
+                self.config.remote.engine,
+                format!("{}.db", self.client),
+            )
+        }
+    }
+
     /// A database that is missing is made from the other one, but only where the two never met: one that was there and
     /// is gone may be on a disk that is not mounted.
-    fn must_be_first(&self, whose: &str, path: &str) -> Result<(), CycleError> {
-        let base = self.base_file();
-        let synced = replica::generation_of(&base).is_some_and(|number| number > 0);
+    async fn must_be_first(&mut self, side: Side, path: &str) -> Result<(), CycleError> {
+        let synced = replica::generation_of(&self.base_file()).is_some_and(|number| number > 0);
         if !synced {
             return Ok(());
         }
+        let backup = match side {
+            Side::Local => String::new(),
+            Side::Server => format!("{}. ", self.bring_back(side, path).await),
+        };
         Err(CycleError::attention(
-            format!("open the {whose} database {path}: it was there at the last sync and is gone"),
             format!(
-                "put it back, from a backup if need be; to have it made anew from the other side, remove {}",
-                base.display()
+                "the {} database {path} was there at the last sync and is gone; nothing was written",
+                health::whose(side)
+            ),
+            format!(
+                "a disk that is not mounted, or a file that was moved? Put it back. {backup}To have it made anew from the {}: `{}`",
+                health::whose(side.other()),
+                self.start_over()
             ),
         ))
     }
 
     /// The laptop's base.
-    fn base_file(&self) -> PathBuf {
+    pub(super) fn base_file(&self) -> PathBuf {
         self.config.daemon.state_dir.join(BASE)
     }
 
     /// Opens the laptop's database if it is not open; its schema is read anew in any case.
     async fn open_local(&mut self) -> Result<Schema, CycleError> {
-        let fail = |error: SqlError| CycleError::of_sql(Side::Local, error);
         if let Some(local) = &mut self.local {
-            return local.schema().await.map_err(fail);
+            let schema = local.schema().await;
+            return schema.map_err(|error| CycleError::of_sql(Side::Local, error));
         }
-        let path = &self.config.local.database;
-        let sql = self.reach.open_local(path).await.map_err(fail)?;
-        let sidecar = self.base_file();
-        private_file(&sidecar)?;
-        let (local, schema) = Replica::open(sql, Side::Local, &sidecar.to_string_lossy(), &inode(path))
-            .await
-            .map_err(fail)?;
+        let (local, schema) = self.open_replica_here().await?;
+        self.base_inode = inode(&self.base_file());
         self.local = Some(local);
         Ok(schema)
+    }
+
+    pub(super) fn make_base_file(&self) -> Result<(), CycleError> {
+        private_file(&self.base_file())
     }
 
     /// The laptop's replica, opened without the server if need be: then with all its tables, until the server's schema
@@ -221,75 +254,12 @@ impl Pair {
     pub(super) async fn local_alone(&mut self) -> Result<&mut Replica, CycleError> {
         if self.local.is_none() {
             let schema = self.open_local().await?;
-            self.layout = self.layout_of(&schema, &schema);
+            self.layout = self.layout_of(&schema, &schema, &Drift::default());
             let tables = self.layout.local.clone();
             let local = self.local.as_mut().ok_or_else(closed_meanwhile)?;
             local.count_these(tables);
         }
         self.local.as_mut().ok_or_else(closed_meanwhile)
-    }
-
-    fn layout_of(&self, local: &Schema, server: &Schema) -> Layout {
-        Layout::new(local, server, |table| config::rules_for(table, &self.config.tables))
-    }
-
-    async fn lay_out(&mut self, local: &Schema, server: &Schema) -> Result<(), CycleError> {
-        let known = self.must_have_kept_its_tables([local, server]).await?;
-        self.layout = self.layout_of(local, server);
-        self.layout.held = self.held_tables(&known);
-        if self.layout.local.is_empty() {
-            return Err(CycleError::attention(
-                "compare the schemas: the two databases have no table in common that can be synced",
-                "check that both paths name the databases that belong together",
-            ));
-        }
-        let (ours, theirs) = (self.layout.local.clone(), self.layout.server.clone());
-        let (local, server) = self.both()?;
-        let (ours, theirs) = tokio::join!(local.prepare(ours), server.replica.prepare(theirs));
-        ours.map_err(|error| CycleError::of_sql(Side::Local, error))?;
-        theirs.map_err(|error| CycleError::of_sql(Side::Server, error))
-    }
-
-    /// A table that the base knows and one side lacks was dropped there, or the file is another one: a cycle that left
-    /// it out would look as if all were well.
-    async fn must_have_kept_its_tables(&mut self, schemas: [&Schema; 2]) -> Result<Vec<BaseTable>, CycleError> {
-        let (local, _) = self.both()?;
-        let known = local
-            .base_tables()
-            .await
-            .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-        for BaseTable { name, .. } in &known {
-            let [on_laptop, on_server] = schemas.map(|schema| schema.has(name));
-            let side = match (on_laptop, on_server) {
-                (false, true) => Side::Local,
-                (true, false) => Side::Server,
-                _ => continue,
-            };
-            if self.is_left_out_by_config(name) {
-                continue;
-            }
-            return Err(CycleError::attention(
-                format!("table \"{name}\" was synced before and is gone from the {side} database; nothing was written"),
-                format!(
-                    "put it back; or drop it on the other side too; or leave it out with [[table]] name = \"{name}\", sync = false"
-                ),
-            ));
-        }
-        Ok(known)
-    }
-
-    /// Tables that were synced before and cannot be as they are now, with the reason.
-    fn held_tables(&self, known: &[BaseTable]) -> Vec<Skipped> {
-        let was_synced = |table: &&Skipped| known.iter().any(|copy| copy.name.eq_ignore_ascii_case(&table.name));
-        let held = self.layout.left_out.iter().filter(was_synced);
-        held.filter(|table| !self.is_left_out_by_config(&table.name))
-            .cloned()
-            .collect()
-    }
-
-    fn is_left_out_by_config(&self, name: &str) -> bool {
-        let mut tables = self.config.tables.iter();
-        tables.any(|table| !table.sync && table.name.eq_ignore_ascii_case(name))
     }
 
     /// Reads both schemas anew, after one of them changed.
@@ -301,7 +271,14 @@ impl Pair {
             .schema()
             .await
             .map_err(|error| CycleError::of_sql(Side::Server, error))?;
+        self.must_be_ours([&local_schema, &server_schema]).await?;
         self.lay_out(&local_schema, &server_schema).await
+    }
+
+    /// The versions of the two schemas that were read, the laptop's and the server's.
+    pub(super) fn schema_versions(&self) -> Option<[i64; 2]> {
+        let (local, server) = self.local.as_ref().zip(self.server.as_ref())?;
+        Some([local.schema_version(), server.replica.schema_version()])
     }
 
     /// Both replicas, when both are open.
@@ -341,12 +318,33 @@ impl Pair {
     }
 }
 
+/// The name of this laptop's sidecar on the server. A state folder that was copied gets another one, and says so: two
+/// daemons that move one base would each take the other's moves for a lost base.
+async fn client(history: &History, path: &Path) -> Result<(String, Option<String>), CycleError> {
+    let (known, file) = (history.fact("client").await?, inode(path));
+    let home = history.fact("client_file").await?;
+    let copied = known.is_some() && home.as_ref().is_some_and(|home| *home != file);
+    if home.as_ref() != Some(&file) {
+        history.keep_fact("client_file", file).await?;
+    }
+    if let Some(client) = known.filter(|_| !copied) {
+        return Ok((client, None));
+    }
+    let client = random_name()?;
+    history.keep_fact("client", client.clone()).await?;
+    let note = "the state folder is a copy of another one, and got a sidecar of its own on the server";
+    if copied {
+        tracing::warn!("{note}");
+    }
+    Ok((client, copied.then(|| note.to_owned())))
+}
+
 fn closed_meanwhile() -> CycleError {
     CycleError::failed("use the databases: the connection was closed meanwhile")
 }
 
 /// The inode tells a file that was replaced from one that was changed. The device's number may change with a reboot.
-fn inode(path: &Path) -> String {
+pub(super) fn inode(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(path)
         .map(|metadata| metadata.ino().to_string())

@@ -36,24 +36,27 @@ impl Pair {
         if cut == CutOff::BeforeAgreeing {
             self.take_over_base(&journal, &keys).await?;
         }
-        let (local, _) = self.both()?;
-        let fail = |error| CycleError::of_sql(Side::Local, error);
-        let live = local.live_rows(&keys).await.map_err(fail)?;
-        let base = match cut {
-            CutOff::BeforePushing => None,
-            _ => Some(local.base_rows(&keys).await.map_err(fail)?),
+        let (local, server) = self.both()?;
+        let fail = |side| move |error| CycleError::of_sql(side, error);
+        let here = local.live_rows(&keys).await.map_err(fail(Side::Local))?;
+        // The line may have gone after the server's commit and before its base moved: then its rows tell.
+        let there = match cut {
+            CutOff::BeforePushing => server.replica.live_rows(&keys).await.map_err(fail(Side::Server))?,
+            _ => local.base_rows(&keys).await.map_err(fail(Side::Local))?,
         };
-        let live = by_key(&self.layout.local, live);
-        let base = base.map(|rows| by_key(&self.layout.local, rows));
-        let happened = Happened::new(&self.layout.local, &live, base.as_deref(), kept_out.as_ref(), &journal);
-        let ancestors = match cut {
-            CutOff::BeforePushing => happened.ancestors(&journal, self.history.ancestors().await?),
-            _ => Ancestors::default(),
+        let (here, there) = (by_key(&self.layout.local, here), by_key(&self.layout.local, there));
+        let pushed = cut != CutOff::BeforePushing;
+        let happened = Happened::new(&self.layout.local, &here, &there, pushed, kept_out.as_ref(), &journal);
+        let ancestors = match pushed {
+            true => Ancestors::default(),
+            false => happened.ancestors(&journal, self.history.ancestors().await?),
         };
         happened.keep_in(&mut journal);
         journal.summary.outcome = Outcome::Interrupted;
         journal.summary.reason = Some("it was cut off; the next cycle went on from there".to_owned());
-        self.history.end(cycle, journal, ancestors).await
+        let recorded = journal.summary.schema.clone();
+        self.history.end(cycle, journal, ancestors).await?;
+        self.carried_is_recorded(&recorded).await
     }
 
     /// Copies the server's base rows of the journal's keys into the laptop's base.
@@ -102,9 +105,11 @@ fn by_key(tables: &[Table], rows: Vec<Vec<Row>>) -> Vec<Rows> {
 struct Happened<'a> {
     tables: &'a [Table],
     /// The laptop's rows of the journal's keys as they are now.
-    live: &'a [Rows],
-    /// The base's rows of these keys, when the push went through.
-    base: Option<&'a [Rows]>,
+    here: &'a [Rows],
+    /// What tells of the push: the base's rows where it is known to have gone through, else the server's as they are now.
+    there: &'a [Rows],
+    /// Whether the push is known to have gone through.
+    pushed: bool,
     /// What the laptop's transaction left out, where that was written down.
     kept_out: Option<&'a KeptOut>,
     /// Whether the laptop's transaction was committed.
@@ -115,51 +120,51 @@ impl<'a> Happened<'a> {
     /// The laptop's writes are one transaction, and they go before the push: one of them that is there tells of all.
     fn new(
         tables: &'a [Table],
-        live: &'a [Rows],
-        base: Option<&'a [Rows]>,
+        here: &'a [Rows],
+        there: &'a [Rows],
+        pushed: bool,
         kept_out: Option<&'a KeptOut>,
         journal: &Journal,
     ) -> Self {
         let mut happened = Self {
             tables,
-            live,
-            base,
+            here,
+            there,
+            pushed,
             kept_out,
-            committed: base.is_some(),
+            committed: pushed,
         };
         happened.committed |= journal.tables.iter().any(|planned| {
             let place = happened.place(planned);
             let mut writes = planned.writes.iter().filter(|write| write.side == Side::Local);
-            place.is_some_and(|(table, live, _)| writes.any(|write| is_as_after(table, live, write)))
+            place.is_some_and(|(table, here, _)| writes.any(|write| is_as_after(table, here, write)))
         });
         happened
     }
 
     /// The table of the layout that a table of the journal is, with its rows. One whose columns have changed since is
     /// none: its rows cannot be compared, and what was planned stands in the record.
-    fn place(&self, planned: &JournalTable) -> Option<(&'a Table, &'a Rows, Option<&'a Rows>)> {
+    fn place(&self, planned: &JournalTable) -> Option<(&'a Table, &'a Rows, &'a Rows)> {
         let same = |table: &Table| {
             let columns = table.columns.iter().map(|column| &column.name);
             table.name == planned.table && columns.eq(&planned.columns)
         };
         let index = self.tables.iter().position(same)?;
-        let base = self.base.and_then(|base| base.get(index));
-        Some((self.tables.get(index)?, self.live.get(index)?, base))
+        Some((self.tables.get(index)?, self.here.get(index)?, self.there.get(index)?))
     }
 
     /// Takes out of the journal what did not happen.
     fn keep_in(&self, journal: &mut Journal) {
         for planned in &mut journal.tables {
-            let Some((table, live, base)) = self.place(planned) else {
+            let Some((table, here, there)) = self.place(planned) else {
                 continue;
             };
             planned.writes.retain(|write| match write.side {
-                Side::Local => self.was_taken_here(table, live, base, write),
-                // A write whose guard failed is not in the base, which moved by what was written.
-                Side::Server => base.is_some_and(|base| is_as_after(table, base, write)),
+                Side::Local => self.was_taken_here(table, here, there, write),
+                Side::Server => self.was_taken_there(table, there, write),
             });
-            if base.is_none() {
-                self.keep_settled_conflicts(planned, table);
+            if !self.pushed {
+                keep_settled_conflicts(planned, table);
             }
         }
         recount(&mut journal.summary, &journal.tables);
@@ -167,34 +172,44 @@ impl<'a> Happened<'a> {
 
     /// Where it was not written down: a row that is neither as it was nor as it should be has been changed again since.
     /// One that is as it was, a constraint had barred.
-    fn was_taken_here(&self, table: &Table, live: &Rows, base: Option<&Rows>, write: &Written) -> bool {
+    fn was_taken_here(&self, table: &Table, here: &Rows, there: &Rows, write: &Written) -> bool {
         if let Some(kept_out) = self.kept_out {
             let kept_out = kept_out.get(&table.name).map(Vec::as_slice).unwrap_or_default();
             let mut rows = write.before.iter().chain(&write.after);
             return !rows.any(|row| kept_out.contains(&table.key_of(row)));
         }
-        let agreed = base.is_some_and(|base| is_as_after(table, base, write));
-        agreed || self.committed && !is_as_before(table, live, write)
+        let agreed = self.pushed && is_as_after(table, there, write);
+        agreed || self.committed && !is_as_before(table, here, write)
+    }
+
+    /// A write whose guard failed is not in the base, which moved by what was written. The server's own rows say less: one
+    /// that is neither there nor as it was may have been changed before the push or after it.
+    fn was_taken_there(&self, table: &Table, there: &Rows, write: &Written) -> bool {
+        let gone = |row: &Row| !there.contains_key(&table.key_of(row));
+        match (&write.before, &write.after) {
+            (Some(before), None) if !self.pushed => gone(before),
+            _ => is_as_after(table, there, write),
+        }
     }
 
     /// What the server held, where the laptop took the merged row and the push did not go through: what the next merge
     /// goes out from.
     fn ancestors(&self, journal: &Journal, mut known: Ancestors) -> Ancestors {
         for planned in &journal.tables {
-            let Some((table, live, _)) = self.place(planned) else {
+            let Some((table, here, there)) = self.place(planned) else {
                 continue;
             };
             let at_server = Ends::of(table, planned.writes.iter().filter(|write| write.side == Side::Server));
-            let taken = planned.writes.iter().filter(|write| write.side == Side::Local);
-            let here = Ends::of(
+            let local = planned.writes.iter().filter(|write| write.side == Side::Local);
+            let taken = Ends::of(
                 table,
-                taken.filter(|write| self.was_taken_here(table, live, None, write)),
+                local.filter(|write| self.was_taken_here(table, here, there, write)),
             );
-            for key in here.keys {
+            for key in taken.keys {
                 // Where nothing was to be written on the server, it held what the laptop took.
                 let row = match at_server.keys.contains(&key) {
                     true => at_server.before.get(&key),
-                    false => here.after.get(&key),
+                    false => taken.after.get(&key),
                 };
                 let row = row.map(|row| (*row).clone());
                 known.remember(planned, key, row);
@@ -202,21 +217,21 @@ impl<'a> Happened<'a> {
         }
         known
     }
+}
 
-    /// Without a push, a conflict is settled where the laptop took the merged row; any other is met again.
-    fn keep_settled_conflicts(&self, planned: &mut JournalTable, table: &Table) {
-        // What was not carried out is out of the journal by now.
-        let taken = Ends::of(table, planned.writes.iter()).keys;
-        let settled: Vec<bool> = planned
-            .conflicts
-            .iter()
-            .map(|conflict| taken.contains(&conflict.key))
-            .collect();
-        let mut keep = settled.iter();
-        planned.conflicts.retain(|_| keep.next().copied().unwrap_or(false));
-        let mut keep = settled.iter();
-        planned.records.retain(|_| keep.next().copied().unwrap_or(false));
-    }
+/// Without a push, a conflict is settled where a side took the merged row; any other is met again. What was not carried out
+/// is out of the journal by now.
+fn keep_settled_conflicts(planned: &mut JournalTable, table: &Table) {
+    let taken = Ends::of(table, planned.writes.iter()).keys;
+    let settled: Vec<bool> = planned
+        .conflicts
+        .iter()
+        .map(|conflict| taken.contains(&conflict.key))
+        .collect();
+    let mut keep = settled.iter();
+    planned.conflicts.retain(|_| keep.next().copied().unwrap_or(false));
+    let mut keep = settled.iter();
+    planned.records.retain(|_| keep.next().copied().unwrap_or(false));
 }
 
 /// The keys that writes concern, and the rows under them before and after.

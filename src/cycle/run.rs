@@ -6,15 +6,16 @@
 
 use std::time::Instant;
 
-use super::account::{Account, add_round};
+use super::account::{Account, add_round, join};
 use super::exchange::{Exchange, Stopped};
 use super::history::Journal;
-use super::look::{look, under_lock, unlock, writes_to_local};
+use super::layout::Layout;
+use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
 use super::{CycleError, Progress, Trigger, report};
-use crate::control::types::{CycleSummary, Outcome, Phase, PhaseEvent, SyncRequest};
-use crate::model::Side;
-use crate::replica::{Advance, Generation, Push};
+use crate::control::types::{CycleSummary, ErrorCode, Outcome, Phase, PhaseEvent, SyncRequest};
+use crate::model::{RowOp, Side};
+use crate::replica::{Advance, Generation, Push, Pushed};
 
 /// How often rows that another program changed under our hands are met again before the next cycle gets them.
 const ROUNDS: u32 = 5;
@@ -28,12 +29,29 @@ pub(super) async fn run(
 ) -> Result<CycleSummary, CycleError> {
     let mut total: Option<CycleSummary> = None;
     pair.counted = None;
-    for _ in 0..ROUNDS {
+    pair.backed_up = None;
+    for round in 0..ROUNDS {
         let since = Instant::now();
         pair.connect(progress).await?;
         let account = Account::open(pair, trigger, since);
         let plan = request.plan.as_ref().filter(|_| total.is_none());
-        let (summary, moved_on) = one_round(pair, request, plan, &account, progress).await?;
+        if round == 0 {
+            pair.try_schema_again(trigger).await?;
+        }
+        let schemas = pair.schema_versions();
+        let (summary, moved_on) = match one_round(pair, request, plan, &account, progress).await {
+            Ok(done) => done,
+            Err(error) if error.code == ErrorCode::Failed && round + 1 < ROUNDS => {
+                // A schema that changed under our statements makes them fail, and nothing of them is written.
+                pair.reopen(progress).await?;
+                if pair.schema_versions() == schemas {
+                    return Err(error);
+                }
+                tracing::info!(%error, "a schema changed in the middle of the cycle: going on with the new one");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         total = Some(match total {
             Some(total) => add_round(total, summary),
             None => summary,
@@ -41,6 +59,9 @@ pub(super) async fn run(
         if !moved_on {
             break;
         }
+    }
+    if !request.dry_run {
+        pair.notes.clear();
     }
     total.ok_or_else(|| CycleError::failed("run a cycle: no round was run"))
 }
@@ -53,7 +74,10 @@ async fn one_round(
     account: &Account,
     progress: &Progress<'_>,
 ) -> Result<(CycleSummary, bool), CycleError> {
-    let mut seen = look(pair, request, progress).await?;
+    let mut seen = look_at_both(pair, request, account, progress).await?;
+    if !request.dry_run {
+        may_write(pair, request, account.trigger, &seen).await?;
+    }
     if !request.dry_run && writes_to_local(&seen) {
         let Some(locked) = under_lock(pair, request, seen).await? else {
             return Ok((account.summary(pair), true));
@@ -70,7 +94,8 @@ async fn one_round(
             }
             let stopped = CycleSummary {
                 outcome: Outcome::Stopped,
-                reason: Some(held.to_string()),
+                reason: join(&pair.notes, Some(held.to_string())),
+                hint: Some(held.hint(&pair.start_over())),
                 ..account.summary(pair)
             };
             return Ok((stopped, false));
@@ -82,11 +107,12 @@ async fn one_round(
     if request.dry_run {
         let planned = CycleSummary {
             outcome: Outcome::Planned,
+            schema: pair.waiting_for_schema(),
             ..account.tell(pair, &exchange)
         };
         return Ok((planned, false));
     }
-    let done = match exchange.is_empty() {
+    let done = match exchange.is_empty() && pair.carried.is_empty() {
         true => {
             unlock(pair).await?;
             let ancestors = pair.history.ancestors().await?;
@@ -100,6 +126,42 @@ async fn one_round(
     };
     pair.acknowledge_unless_limited(request, &seen.heads);
     Ok(done)
+}
+
+/// Asks both sides what they changed, once what was added to one schema is in the other.
+async fn look_at_both(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    account: &Account,
+    progress: &Progress<'_>,
+) -> Result<Seen, CycleError> {
+    for _ in 0..ROUNDS {
+        // The look comes first: into or out of a database that is not the right one nothing is carried.
+        let seen = look(pair, request, progress).await?;
+        if seen.exchange.is_err() || !pair.has_to_carry(request) {
+            return Ok(seen);
+        }
+        pair.carry_over(request, account.trigger, progress).await?;
+    }
+    Err(CycleError::failed(
+        "read both schemas: a program goes on changing one of them; the next cycle tries again",
+    ))
+}
+
+/// What is looked at before anything is locked or written. Damage can look like rows that were deleted, so a side whose
+/// deletions are to be carried over is looked through; and there must be room for what will be written.
+async fn may_write(pair: &mut Pair, request: &SyncRequest, trigger: Trigger, seen: &Seen) -> Result<(), CycleError> {
+    let Ok(exchange) = &seen.exchange else { return Ok(()) };
+    for side in [Side::Local, Side::Server] {
+        let mut writes = exchange.tables.iter().flat_map(|table| table.ops(side.other()));
+        if writes.any(|op| matches!(op, RowOp::Delete(_))) {
+            pair.must_be_whole(side).await?;
+        }
+    }
+    match exchange.is_empty() {
+        true => Ok(()),
+        false => pair.must_have_room(exchange, request, trigger).await,
+    }
 }
 
 /// Writes what was merged: journal, laptop, server, agreement, record.
@@ -133,10 +195,9 @@ async fn carry_out(
     let backup = push_to_server(pair, request, account.trigger, &mut exchange, [from, &to], &phase).await?;
     // What follows a backup goes over the line behind the cycle's back, and counts for no cycle.
     let line = account.line(pair);
-    let backup = match backup {
-        Some(path) => Some(pair.backup_taken(path).await?),
-        None => None,
-    };
+    if let Some(path) = backup {
+        pair.backup_taken(path).await?;
+    }
     phase(Phase::Agree);
     let (local, _) = pair.both()?;
     let settled = local.settle(&exchange.settled(), from, &to).await;
@@ -144,13 +205,14 @@ async fn carry_out(
 
     let summary = line.put_into(CycleSummary {
         cycle: Some(cycle),
-        backup,
+        backup: pair.backed_up.clone(),
         ..account.tell(pair, &exchange)
     });
     let ended = journal(pair, &exchange, summary.clone());
     let ancestors = pair.history.ancestors().await?;
     let left = ancestors.left_by(&pair.layout, &exchange.kept_out());
     pair.history.end(cycle, ended, left).await?;
+    pair.carried_is_recorded(&summary.schema).await?;
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
 
@@ -172,37 +234,37 @@ async fn merge_into_local(
     cycle: i64,
     exchange: &mut Exchange,
 ) -> Result<(), CycleError> {
-    let ops = exchange.ops(Side::Local);
-    if ops.iter().all(Vec::is_empty) {
-        return unlock(pair).await;
+    let fail = |error| CycleError::of_sql(Side::Local, error);
+    loop {
+        let ops = exchange.ops(Side::Local);
+        if ops.iter().all(Vec::is_empty) {
+            return unlock(pair).await;
+        }
+        let push = Push {
+            ops,
+            read_back: !request.no_verify,
+            ..Push::default()
+        };
+        let pushed = pair.both()?.0.push(&push).await.map_err(fail)?;
+        let Some((index, rows)) = barred_by_id(&pair.layout, &pushed) else {
+            exchange.refuse(&pair.layout, Side::Local, &pushed);
+            unlock(pair).await?;
+            let names = pair.layout.local.iter().map(|table| table.name.clone());
+            let kept_out = names.zip(exchange.kept_out()).filter(|(_, keys)| !keys.is_empty());
+            return pair.history.taken(cycle, &kept_out.collect()).await;
+        };
+        pair.both()?.0.undo().await.map_err(fail)?;
+        exchange.hold_barred(&pair.layout, index, rows);
     }
-    let push = Push {
-        ops,
-        read_back: !request.no_verify,
-        ..Push::default()
-    };
-    let (local, _) = pair.both()?;
-    let pushed = local
-        .push(&push)
-        .await
-        .map_err(|error| CycleError::of_sql(Side::Local, error))?;
-    // Where the id is the key, a row that yields is copied to its new id and overwritten at the old one: if that is
-    // barred nothing of it may stay.
-    let mut tables = pair.layout.local.iter().zip(&pushed.barred);
-    if let Some((table, _)) = tables.find(|(table, barred)| table.keyed_by_rowid() && !barred.is_empty()) {
-        return Err(CycleError::attention(
-            format!(
-                "write to the local table {}: one of its constraints refuses a row of the server",
-                table.name
-            ),
-            "give both databases the same constraints",
-        ));
-    }
-    exchange.refuse(&pair.layout, Side::Local, &pushed);
-    unlock(pair).await?;
-    let names = pair.layout.local.iter().map(|table| table.name.clone());
-    let kept_out = names.zip(exchange.kept_out()).filter(|(_, keys)| !keys.is_empty());
-    pair.history.taken(cycle, &kept_out.collect()).await
+}
+
+/// A table of which a row was barred where the id is the key: its number, and how many rows. A row that yields its id is
+/// copied to the new one and overwritten at the old one, so nothing of what was to be written may stay.
+fn barred_by_id(layout: &Layout, pushed: &Pushed) -> Option<(usize, u64)> {
+    let mut tables = layout.local.iter().zip(&pushed.barred).enumerate();
+    tables.find_map(|(index, (table, barred))| {
+        (table.keyed_by_rowid() && !barred.is_empty()).then_some((index, barred.len() as u64))
+    })
 }
 
 /// Writes the merge's result into the server's database and moves the base there, in one request. The backup, when one
@@ -237,9 +299,7 @@ async fn push_to_server(
     let pushed = match server.replica.push(&push).await {
         Ok(pushed) => pushed,
         Err(error) => {
-            if let Some(backup) = &backup {
-                pair.backup_refused(backup, &error);
-            }
+            pair.backup_refused(&error);
             return Err(CycleError::of_sql(Side::Server, error));
         }
     };

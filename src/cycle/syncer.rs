@@ -15,6 +15,14 @@ impl Pair {
         result
     }
 
+    /// Whether a statement met damage, in whichever file.
+    fn met_damage(&mut self) -> Result<bool, CycleError> {
+        let renewed = self.history.renew_if_damaged()?;
+        let met = self.health.met_damage() || renewed.is_some();
+        renewed.into_iter().for_each(|note| self.note(note));
+        Ok(met)
+    }
+
     async fn look_at_local(&mut self) -> Result<bool, CycleError> {
         // A cycle brings it from the server, or says what is wrong.
         if self.local.is_none() && !self.config.local.database.exists() {
@@ -76,17 +84,17 @@ impl Syncer for Pair {
         trigger: Trigger,
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
-        self.name_taken = None;
-        let mut tries = 1;
-        loop {
-            let taken = self.name_taken;
+        for _ in 1..BACKUP_NAMES {
+            self.name_taken = false;
             let done = run::run(self, request, trigger, progress).await;
             let done = self.or_close(done);
-            if done.is_ok() || self.name_taken == taken || tries == BACKUP_NAMES {
+            let again = done.is_err() && (self.name_taken || self.met_damage()?);
+            if !again {
                 return done;
             }
-            tries += 1;
         }
+        let last = run::run(self, request, trigger, progress).await;
+        self.or_close(last)
     }
 
     async fn check(&mut self) -> Result<CheckReport, CycleError> {

@@ -10,7 +10,9 @@ mod value_json;
 
 pub use change::{Delta, PartialRow, RowOp, TableDelta};
 pub use instant::Instant;
-pub use schema::{Affinity, Collation, Column, ForeignKey, Schema, Skipped, Table, Trigger};
+pub use schema::{
+    Affinity, Collation, Column, Declared, ForeignKey, Object, ObjectKind, Schema, Skipped, Table, Trigger,
+};
 pub use value::{Key, Real, Row, Value};
 pub use value_json::{from_hex, to_hex};
 

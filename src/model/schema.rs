@@ -9,6 +9,10 @@ pub struct Schema {
     pub tables: Vec<Table>,
     /// What cannot be, with the reason.
     pub skipped: Vec<Skipped>,
+    /// Every table, index, view and trigger that a program made, synced or not.
+    pub objects: Vec<Object>,
+    /// The version of the SQLite that told it, such as `[3, 40, 1]`; zeros when it was not read from a database.
+    pub sqlite: [u32; 3],
 }
 
 impl Schema {
@@ -16,6 +20,13 @@ impl Schema {
     #[must_use]
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The object of that kind and name.
+    #[must_use]
+    pub fn object(&self, kind: ObjectKind, name: &str) -> Option<&Object> {
+        let mut of_kind = self.objects.iter().filter(|object| object.kind == kind);
+        of_kind.find(|object| object.name.eq_ignore_ascii_case(name))
     }
 
     /// Whether there is a table or view of that name, synced or not.
@@ -27,6 +38,67 @@ impl Schema {
                 .iter()
                 .any(|skipped| skipped.name.eq_ignore_ascii_case(name))
     }
+}
+
+/// What a program made with a statement of its own, as `sqlite_master` has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its name.
+    pub name: String,
+    /// The table that it belongs to: its own name for a table or a view.
+    pub table: String,
+    /// The statement that made it, to the letter.
+    pub sql: String,
+    /// Of an ordinary table: all columns in order, generated ones too.
+    pub columns: Vec<Declared>,
+    /// Of a unique index over whole columns of all rows: what it keeps unique. Otherwise empty.
+    pub unique: Vec<(String, Collation)>,
+}
+
+/// What an object of a schema is. The order is one in which they can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectKind {
+    /// An ordinary table.
+    Table,
+    /// A column of one.
+    Column,
+    /// A virtual table, or a table that one keeps.
+    Virtual,
+    /// An index with a name of its own.
+    Index,
+    /// A view.
+    View,
+    /// A trigger.
+    Trigger,
+}
+
+impl std::fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Table => "table",
+            Self::Column => "column",
+            Self::Virtual => "virtual table",
+            Self::Index => "index",
+            Self::View => "view",
+            Self::Trigger => "trigger",
+        })
+    }
+}
+
+/// A column as its table declares it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Declared {
+    /// As the schema spells it.
+    pub name: String,
+    /// The declared type; may be empty.
+    pub declared: String,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Whether its values are computed from others.
+    pub generated: bool,
 }
 
 /// A table or view that is left out.
@@ -52,6 +124,8 @@ pub struct Table {
     pub rowid: Option<usize>,
     /// Whether that id is AUTOINCREMENT: numbers once used are not used again.
     pub autoincrement: bool,
+    /// Whether SQLite refuses values of another type than the declared one.
+    pub strict: bool,
     /// Sets of columns (indexes into `columns`) that a UNIQUE constraint or PRIMARY KEY covers, the key among them.
     pub unique: Vec<Vec<usize>>,
     /// Declared foreign keys.

@@ -3,11 +3,14 @@
 //! All SQL is made here, and the same text runs on the laptop and on the server. The two sides differ only in the
 //! [`Sql`] that carries it: a connection in this process, or an engine at the far end of an SSH channel.
 
+mod alter;
 mod answer;
+mod base;
 mod counts;
 pub mod engine;
 mod local_sql;
 mod names;
+mod opening;
 mod proof;
 mod push;
 mod schema;
@@ -16,7 +19,10 @@ pub mod sqlite;
 mod statements;
 pub mod wire;
 
+pub use base::BaseTable;
 pub use local_sql::LocalSql;
+pub use names::ident;
+pub use opening::{OpenError, Opening};
 pub use proof::TableDigest;
 pub use push::{Advance, Push, Pushed};
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
@@ -29,7 +35,7 @@ use answer::Fields;
 use statements::TableSql;
 use wire::{encode_sql, literal};
 
-use crate::model::{Delta, Key, PartialRow, Row, Schema, Side, Table, TableDelta, Value};
+use crate::model::{Delta, Key, PartialRow, Row, Schema, Side, Table, TableDelta};
 
 /// The form of the base's file; a base of another form is made anew.
 const FORMAT: i64 = 1;
@@ -90,24 +96,6 @@ pub struct Look {
     pub moved: bool,
 }
 
-/// The base's copy of a table, as its file has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaseTable {
-    /// The user's table.
-    pub name: String,
-    /// Its columns, and their places in the key, from 1; 0 for those that are not in it.
-    columns: Vec<(String, i64)>,
-}
-
-impl BaseTable {
-    fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            columns: Vec::new(),
-        }
-    }
-}
-
 /// One side's database behind its SQL session.
 pub struct Replica {
     sql: Box<dyn Sql>,
@@ -124,40 +112,6 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Takes a fresh session, attaches the base's file and reads the schema.
-    ///
-    /// # Errors
-    /// When the session or SQLite fails, or the database's text encoding is not UTF-8.
-    pub async fn open(
-        mut sql: Box<dyn Sql>,
-        side: Side,
-        sidecar: &str,
-        file: &str,
-    ) -> Result<(Self, Schema), SqlError> {
-        let mut script = Script::new();
-        script.step(schema::ENCODING);
-        script.step(format!("ATTACH {} AS base;", literal(&Value::text(sidecar))));
-        script.step(
-            "PRAGMA base.synchronous=NORMAL;\
-             CREATE TABLE IF NOT EXISTS base.meta(id INTEGER PRIMARY KEY CHECK(id=1),format INTEGER,lineage TEXT,number INTEGER,file TEXT);\
-             CREATE TEMP TABLE modsync_head(schema_version,data_version,lineage,number,file,moved);\
-             CREATE TEMP TABLE modsync_assert(holds CONSTRAINT modsync_assert CHECK(holds));",
-        );
-        sql.run(&script, &mut |row| schema::check_encoding(Fields::new("open", row)))
-            .await?;
-        let mut replica = Self {
-            sql,
-            side,
-            file: file.to_owned(),
-            tables: Vec::new(),
-            schema_version: 0,
-            seen: None,
-            locked: false,
-        };
-        let schema = replica.schema().await?;
-        Ok((replica, schema))
-    }
-
     /// Reads the schema: one round trip.
     ///
     /// # Errors
@@ -169,6 +123,12 @@ impl Replica {
         Ok(reader.finish())
     }
 
+    /// SQLite's counter of schema changes, when the schema was read.
+    #[must_use]
+    pub fn schema_version(&self) -> i64 {
+        self.schema_version
+    }
+
     /// Whether the schema changed since it was read.
     #[must_use]
     pub fn schema_changed(&self, head: &Head) -> bool {
@@ -178,27 +138,6 @@ impl Replica {
     /// Takes note that a cycle has dealt with all changes up to this head.
     pub fn acknowledge(&mut self, head: &Head) {
         self.seen = Some(head.data_version);
-    }
-
-    /// Settles which tables are synced, in which order of columns: two round trips.
-    ///
-    /// # Errors
-    /// When the session or SQLite fails.
-    pub async fn prepare(&mut self, tables: Vec<Table>) -> Result<(), SqlError> {
-        let known = self.base_tables().await?;
-        let mut script = Script::new();
-        for sql in self.statements() {
-            script.step(sql.forget());
-        }
-        self.tables = tables;
-        for sql in self.statements() {
-            let copy = known.iter().find(|copy| copy.name.eq_ignore_ascii_case(sql.name()));
-            script.step(copy.map_or_else(|| sql.create_base(), |copy| sql.adapt_base(copy)));
-            for step in sql.prepare() {
-                script.step(step);
-            }
-        }
-        self.sql.run(&script, &mut |_| Ok(())).await
     }
 
     /// Settles which tables are counted, as long as nothing is compared.
@@ -280,35 +219,6 @@ impl Replica {
         reader.finish()
     }
 
-    /// The tables that the base has copies of, with the copies' columns: one round trip.
-    ///
-    /// # Errors
-    /// When the session or SQLite fails.
-    pub async fn base_tables(&mut self) -> Result<Vec<BaseTable>, SqlError> {
-        let mut script = Script::new();
-        let fields = ["m.name", "x.name", "x.pk"].map(encode_sql).join(",");
-        script.step(format!(
-            "SELECT {fields} FROM base.sqlite_master m JOIN pragma_table_xinfo(m.name,'base') x \
-             WHERE m.type='table' AND m.name GLOB 't_*' ORDER BY m.name,x.cid;"
-        ));
-        let mut tables: Vec<BaseTable> = Vec::new();
-        self.sql
-            .run(&script, &mut |row| {
-                let mut fields = Fields::new("read the base", row);
-                let (copy, column, primary) = (fields.text()?, fields.text()?, fields.integer()?);
-                let name = copy.strip_prefix("t_").unwrap_or(&copy);
-                if tables.last().is_none_or(|table| table.name != name) {
-                    tables.push(BaseTable::new(name));
-                }
-                if let Some(table) = tables.last_mut() {
-                    table.columns.push((column, primary));
-                }
-                Ok(())
-            })
-            .await?;
-        Ok(tables)
-    }
-
     /// The base's rows of these keys, by table: one round trip.
     ///
     /// # Errors
@@ -350,30 +260,6 @@ impl Replica {
             })
             .await?;
         Ok(rows)
-    }
-
-    /// Forgets the base and begins a new lineage: the next changes are all rows.
-    ///
-    /// # Errors
-    /// When the session or SQLite fails.
-    pub async fn begin(&mut self, generation: &Generation) -> Result<(), SqlError> {
-        let clear: String = self
-            .tables
-            .iter()
-            .map(|table| format!("DELETE FROM {};", names::base(&table.name)))
-            .collect();
-        let mut script = Script::new();
-        script.step(format!("BEGIN;{clear}{}COMMIT;", self.set_generation(generation)));
-        self.sql.run(&script, &mut |_| Ok(())).await
-    }
-
-    fn set_generation(&self, generation: &Generation) -> String {
-        format!(
-            "INSERT OR REPLACE INTO base.meta(id,format,lineage,number,file) VALUES(1,{FORMAT},{},{},{});",
-            literal(&Value::text(generation.lineage.as_str())),
-            generation.number,
-            literal(&Value::text(self.file.as_str())),
-        )
     }
 
     /// Whether the session can be used again: not after an error, nor after a run or a lock that was cut off.

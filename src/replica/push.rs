@@ -144,6 +144,7 @@ impl Replica {
         if let Some(((_, table), _)) = touched().next() {
             sql += &take_lock(table);
         }
+        sql += &self.assert_schema();
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
         let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
         for trigger in triggers() {
@@ -176,7 +177,7 @@ impl Replica {
     pub async fn lock(&mut self) -> Result<i64, SqlError> {
         let mut script = Script::new();
         script.step(format!(
-            "BEGIN;{}",
+            "BEGIN;{}SAVEPOINT modsync_lock;",
             self.tables.first().map(take_lock).unwrap_or_default()
         ));
         script.step("SELECT 'i'||data_version FROM pragma_data_version;");
@@ -189,6 +190,16 @@ impl Replica {
             })
             .await?;
         version.ok_or_else(|| missing("lock"))
+    }
+
+    /// Takes back what was written since [`lock`](Self::lock), and keeps the lock.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub async fn undo(&mut self) -> Result<(), SqlError> {
+        let mut script = Script::new();
+        script.step("ROLLBACK TO modsync_lock;");
+        self.sql.run(&script, &mut |_| Ok(())).await
     }
 
     /// Commits what was written since [`lock`](Self::lock), if it was called.
@@ -210,6 +221,15 @@ impl Replica {
             true => ["SAVEPOINT modsync;", "RELEASE modsync;"],
             false => ["BEGIN;", "COMMIT;"],
         }
+    }
+
+    /// Ends the script unless the schema is the one that was read: the statements, and the triggers that are made again,
+    /// belong to that one. Inside the write transaction.
+    pub(super) fn assert_schema(&self) -> String {
+        format!(
+            "INSERT INTO temp.modsync_assert SELECT 0 FROM pragma_schema_version WHERE schema_version<>{};",
+            self.schema_version
+        )
     }
 
     /// Ends the script unless the file is the one that was compared, and the base is.
@@ -272,7 +292,7 @@ impl Replica {
 
 /// Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a transaction over
 /// two files needs a super-journal.
-fn take_lock(table: &Table) -> String {
+pub(super) fn take_lock(table: &Table) -> String {
     format!("DELETE FROM {} WHERE 0;", names::live(&table.name))
 }
 
@@ -307,13 +327,14 @@ fn create(trigger: &Trigger) -> String {
 }
 
 /// Our own assertions fail as constraints; say what they mean.
-fn explain(error: SqlError) -> SqlError {
+pub(super) fn explain(error: SqlError) -> SqlError {
     if error.kind == SqlErrorKind::Constraint && error.message.contains("modsync_assert") {
-        let message = "write: the rows do not read back as they were written, or the base or the database's file is \
-                       another one by now; nothing was written"
-            .to_owned();
+        let message =
+            "write: the rows do not read back as they were written, or the schema, the base or the database's \
+                       file is another one by now; nothing was written"
+                .to_owned();
         return SqlError {
-            kind: SqlErrorKind::Constraint,
+            kind: SqlErrorKind::MovedOn,
             message,
         };
     }

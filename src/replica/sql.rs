@@ -82,6 +82,8 @@ pub enum SqlErrorKind {
     CannotOpen,
     /// A constraint refused a write.
     Constraint,
+    /// The schema, the base or the file is not the one any more that was read.
+    MovedOn,
     /// The connection or the engine is gone, or was silent for too long.
     Lost,
     /// The far end answered what no engine of ours answers, or more than was allowed.

@@ -15,5 +15,5 @@ mod transport;
 
 pub use connection::{ConnectOptions, Connection, scan_host_key};
 pub use link::{Link, Opened};
-pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions};
+pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions, Space};
 pub use transport::{Process, Traffic, Transport, TransportError, TransportErrorKind};

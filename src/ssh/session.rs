@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-pub use hello::{DatabaseState, Engine, FileFacts, Hello};
+pub use hello::{DatabaseState, Engine, FileFacts, Hello, Space};
 
 use self::failure::Stderr;
 use self::lines::Lines;

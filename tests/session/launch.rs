@@ -149,6 +149,34 @@ async fn a_look_shows_what_others_do(#[values(Sqlite3, Python3, Php, Modsyncd)] 
     assert!(look(&mut session).await.1, "removed");
 }
 
+/// As a deployment does it: the new file is there, and then a link leads to it.
+#[rstest]
+#[tokio::test]
+async fn a_look_shows_that_a_link_leads_elsewhere(
+    #[values(Sqlite3, Python3, Php, Modsyncd)] engine: EngineChoice,
+    #[values("it's one.db", "current/data.db", "again/../again/data.db")] named: &str,
+) {
+    let server = Server::new();
+    let home = server.home.path();
+    for release in ["1", "2"] {
+        std::fs::create_dir(home.join(release)).unwrap();
+        create(&home.join(release).join("data.db"));
+    }
+    let links = [("it's one.db", "/data.db"), ("current", ""), ("again", "")];
+    for (link, file) in links {
+        symlink(format!("1{file}"), home.join(link)).unwrap();
+    }
+    let options = options(&home.join(named), engine);
+    let (mut session, hello) = Session::open(&server.transport, &options).await.unwrap();
+    assert!(hello.database.ends_with("/1/data.db"), "{}", hello.database);
+    assert!(!look(&mut session).await.1);
+    for (link, file) in links {
+        symlink(format!("2{file}"), home.join("new")).unwrap();
+        std::fs::rename(home.join("new"), home.join(link)).unwrap();
+    }
+    assert!(look(&mut session).await.1, "{named} leads elsewhere");
+}
+
 fn no_database(result: Result<(Session, Hello), SessionError>) -> (Hello, String) {
     match result.err().unwrap() {
         SessionError::NoDatabase { hello, message } => (*hello, message),

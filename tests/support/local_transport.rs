@@ -41,6 +41,14 @@ impl LocalTransport {
         self.children.lock().unwrap().last().and_then(Child::id).unwrap()
     }
 
+    /// Waits until every program that was started has ended.
+    pub async fn until_all_ended(&self) {
+        let children = std::mem::take(&mut *self.children.lock().unwrap());
+        for mut child in children {
+            child.wait().await.unwrap();
+        }
+    }
+
     fn shell(&self) -> Command {
         let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
         if !(self.nobody && root) {

@@ -52,8 +52,13 @@ impl World {
     /// Neither database.
     pub fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("modsync-world-").tempdir().unwrap();
+        // What a test puts into the folder `bin` is found before the programs of that name.
         let sshd = Sshd::with(&Options {
-            config: format!("SetEnv XDG_STATE_HOME={}", folder.path().join("remote").display()),
+            config: format!(
+                "SetEnv XDG_STATE_HOME={} PATH={}:/usr/local/bin:/usr/bin:/bin",
+                folder.path().join("remote").display(),
+                folder.path().join("bin").display()
+            ),
             ..Options::default()
         });
         Self::in_folder(folder, sshd)

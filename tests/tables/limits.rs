@@ -38,9 +38,15 @@ async fn many_deletes_are_held_and_the_rest_goes_on() {
             (Outcome::Attention, 26, 1),
             "{side}: {done:?}"
         );
+        let [lost, keeps] = match side {
+            "laptop" => ["laptop's", "server's"],
+            _ => ["server's", "laptop's"],
+        };
         assert_eq!(
-            done.reason.as_deref(),
-            Some("a: 26 of 100 rows would be deleted, more than max_delete (25%)")
+            done.reason.unwrap(),
+            format!(
+                "a: 26 of 100 rows are gone from the {lost} database, more than max_delete (25%); the {keeps} keeps them"
+            )
         );
         assert_eq!(rows(&other, "SELECT count(*) FROM a"), ["Integer(100)"]);
         assert_eq!(world.both("SELECT v FROM a WHERE k=50"), [text("new")]);
@@ -79,7 +85,10 @@ async fn an_emptied_table_is_held_and_an_emptied_database_stops() {
         (Outcome::Attention, 100, 1),
         "{done:?}"
     );
-    assert_eq!(done.reason.as_deref(), Some("a: all 100 rows are gone on one side"));
+    assert_eq!(
+        done.reason.as_deref(),
+        Some("a: all 100 rows are gone from the laptop's database; the server's keeps them")
+    );
     world.open_local().execute_batch("DELETE FROM b").unwrap();
     world
         .open_remote()

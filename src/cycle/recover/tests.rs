@@ -23,6 +23,7 @@ fn item() -> Table {
         key: vec![0],
         rowid: None,
         autoincrement: false,
+        strict: false,
         unique: vec![vec![0]],
         foreign_keys: Vec::new(),
         triggers: Vec::new(),
@@ -64,13 +65,27 @@ fn journal(writes: Vec<Written>, conflicts: Vec<Conflict>) -> Journal {
     }
 }
 
-/// What stays of the journal when the laptop holds `live` and, after a push, the base holds `base`.
-fn kept(mut journal: Journal, live: &[Row], base: Option<&[Row]>) -> Journal {
+/// What stays of the journal of a cycle that was cut off before it pushed, when the sides hold this.
+fn kept_of_begun(journal: Journal, here: &[Row], there: &[Row]) -> Journal {
+    kept(journal, here, there, false)
+}
+
+/// What stays of the journal of a cycle that pushed, when the laptop and the base hold this.
+fn kept_of_pushed(journal: Journal, here: &[Row], base: &[Row]) -> Journal {
+    kept(journal, here, base, true)
+}
+
+fn kept(mut journal: Journal, here: &[Row], there: &[Row], pushed: bool) -> Journal {
     let tables = [item()];
     let rows = |rows: &[Row]| by_key(&tables, vec![rows.to_vec()]);
-    let (live, base) = (rows(live), base.map(rows));
-    Happened::new(&tables, &live, base.as_deref(), None, &journal).keep_in(&mut journal);
+    let (here, there) = (rows(here), rows(there));
+    Happened::new(&tables, &here, &there, pushed, None, &journal).keep_in(&mut journal);
     journal
+}
+
+/// The rows as [`three`] expects to find them.
+fn old() -> Vec<Row> {
+    vec![row("a", 1), row("c", 1)]
 }
 
 /// One write of each kind for a side: an update of `a`, an insert of `b`, a delete of `c`.
@@ -89,7 +104,7 @@ fn told(journal: &Journal) -> (u64, u64, u64) {
 #[test]
 fn a_push_that_went_through_is_told_as_the_base_has_it() {
     let writes = three(Side::Server);
-    let done = kept(journal(writes.clone(), vec![]), &[], Some(&[row("a", 2), row("b", 1)]));
+    let done = kept_of_pushed(journal(writes.clone(), vec![]), &[], &[row("a", 2), row("b", 1)]);
     assert_eq!(done.tables[0].writes, writes);
     assert_eq!(told(&done), (0, 2, 1));
 }
@@ -97,18 +112,10 @@ fn a_push_that_went_through_is_told_as_the_base_has_it() {
 #[test]
 fn writes_that_the_servers_guards_refused_are_not_told() {
     // The base then has what the server had reported.
-    let refused = kept(
-        journal(three(Side::Server), vec![]),
-        &[],
-        Some(&[row("a", 1), row("c", 1)]),
-    );
+    let refused = kept_of_pushed(journal(three(Side::Server), vec![]), &[], &[row("a", 1), row("c", 1)]);
     assert_eq!(refused.tables[0].writes, []);
     assert_eq!(told(&refused), (0, 0, 0));
-    let one = kept(
-        journal(three(Side::Server), vec![]),
-        &[],
-        Some(&[row("a", 2), row("c", 1)]),
-    );
+    let one = kept_of_pushed(journal(three(Side::Server), vec![]), &[], &[row("a", 2), row("c", 1)]);
     assert_eq!(one.tables[0].writes, three(Side::Server)[..1]);
 }
 
@@ -116,7 +123,7 @@ fn writes_that_the_servers_guards_refused_are_not_told() {
 fn a_row_that_waits_on_both_sides_is_not_told_though_its_base_is_older_than_what_the_server_had() {
     let planned = vec![write(Side::Server, Some(row("a", 5)), Some(row("a", 6)))];
     assert_eq!(
-        kept(journal(planned, vec![]), &[], Some(&[row("a", 1)])).tables[0].writes,
+        kept_of_pushed(journal(planned, vec![]), &[], &[row("a", 1)]).tables[0].writes,
         []
     );
 }
@@ -125,40 +132,55 @@ fn a_row_that_waits_on_both_sides_is_not_told_though_its_base_is_older_than_what
 fn nothing_reached_the_server_where_no_base_moved() {
     let writes = [three(Side::Local), three(Side::Server)].concat();
     let live = [row("a", 2), row("b", 1)];
-    let done = kept(journal(writes, vec![]), &live, None);
+    let done = kept_of_begun(journal(writes, vec![]), &live, &old());
     assert_eq!(done.tables[0].writes, three(Side::Local));
     assert_eq!(told(&done), (2, 0, 1));
 }
 
 #[test]
+fn a_push_whose_base_did_not_move_any_more_is_told_by_the_servers_rows() {
+    let writes = three(Side::Server);
+    let there = [row("a", 2), row("b", 1)];
+    assert_eq!(
+        kept_of_begun(journal(writes.clone(), vec![]), &[], &there).tables[0].writes,
+        writes
+    );
+}
+
+#[test]
+fn a_row_that_the_server_changed_before_its_delete_could_reach_it_is_not_told_as_deleted() {
+    let there = [row("a", 1), row("c", 9)];
+    assert_eq!(
+        kept_of_begun(journal(three(Side::Server), vec![]), &[], &there).tables[0].writes,
+        []
+    );
+}
+
+#[test]
 fn nothing_is_told_where_the_laptop_is_as_it_was() {
     let live = [row("a", 1), row("c", 1)];
-    let done = kept(journal(three(Side::Local), vec![]), &live, None);
+    let done = kept_of_begun(journal(three(Side::Local), vec![]), &live, &old());
     assert_eq!((done.tables[0].writes.as_slice(), told(&done)), (&[][..], (0, 0, 0)));
 }
 
 #[test]
 fn a_row_that_was_edited_again_since_was_written_all_the_same() {
     let live = [row("a", 9), row("b", 1)];
-    let done = kept(journal(three(Side::Local), vec![]), &live, None);
+    let done = kept_of_begun(journal(three(Side::Local), vec![]), &live, &old());
     assert_eq!(
         done.tables[0].writes,
         three(Side::Local),
         "the others tell of the transaction"
     );
     let gone = [row("a", 9)];
-    let done = kept(
-        journal(three(Side::Local), vec![]),
-        &gone,
-        Some(&[row("a", 2), row("b", 1)]),
-    );
+    let done = kept_of_pushed(journal(three(Side::Local), vec![]), &gone, &[row("a", 2), row("b", 1)]);
     assert_eq!(done.tables[0].writes, three(Side::Local), "the base tells");
 }
 
 #[test]
 fn a_row_that_a_constraint_of_the_laptop_barred_is_not_told() {
     let live = [row("a", 1), row("b", 1)];
-    let done = kept(journal(three(Side::Local), vec![]), &live, None);
+    let done = kept_of_begun(journal(three(Side::Local), vec![]), &live, &old());
     assert_eq!(done.tables[0].writes, three(Side::Local)[1..]);
 }
 
@@ -179,16 +201,16 @@ fn without_a_push_a_conflict_counts_only_where_the_servers_version_was_taken() {
         write(Side::Server, Some(row("b", 2)), Some(row("b", 1))),
     ];
     let live = [row("a", 2), row("b", 1)];
-    let cut = kept(journal(writes.clone(), conflicts.clone()), &live, None);
+    let cut = kept_of_begun(journal(writes.clone(), conflicts.clone()), &live, &old());
     assert_eq!(cut.tables[0].conflicts, conflicts[..1]);
     assert_eq!((cut.tables[0].records.len(), cut.summary.conflicts), (1, 1));
-    let untouched = kept(
+    let untouched = kept_of_begun(
         journal(writes.clone(), conflicts.clone()),
         &[row("a", 1), row("b", 1)],
-        None,
+        &old(),
     );
     assert_eq!(untouched.tables[0].conflicts, []);
-    let pushed = kept(journal(writes, conflicts.clone()), &live, Some(&live));
+    let pushed = kept_of_pushed(journal(writes, conflicts.clone()), &live, &live);
     assert_eq!(pushed.tables[0].conflicts, conflicts);
 }
 
@@ -196,5 +218,8 @@ fn without_a_push_a_conflict_counts_only_where_the_servers_version_was_taken() {
 fn a_table_whose_columns_have_changed_since_is_told_as_planned() {
     let mut planned = journal(three(Side::Server), vec![]);
     planned.tables[0].columns.pop();
-    assert_eq!(kept(planned, &[], None).tables[0].writes, three(Side::Server));
+    assert_eq!(
+        kept_of_begun(planned, &[], &old()).tables[0].writes,
+        three(Side::Server)
+    );
 }

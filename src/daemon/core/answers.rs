@@ -155,6 +155,7 @@ fn failed(error: &CycleError, trigger: Trigger, began: Began, now: Instant) -> C
             _ => Outcome::Failed,
         },
         reason: Some(error.message.clone()),
+        hint: error.hint.clone(),
         trigger: trigger.as_str().to_owned(),
         started: Some(began.wall),
         duration_ms: u64::try_from((now - began.at).as_millis()).unwrap_or(u64::MAX),

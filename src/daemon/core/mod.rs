@@ -321,6 +321,9 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         if phase.phase != Phase::Connect {
             self.plan.reached();
         }
+        if matches!(phase.phase, Phase::Merge | Phase::Backup | Phase::Push | Phase::Agree) {
+            self.plan.moving();
+        }
         let _ = self.desk.events.send(Event::Phase(phase)); // nobody listens
     }
 

@@ -76,8 +76,8 @@ enum Agreement {
     Unknown,
     /// Both sides held the same.
     Reached,
-    /// Something was held back or stopped, for this reason.
-    Missed(Option<String>),
+    /// Something was held back or stopped: why, and what to do.
+    Missed(Option<String>, Option<String>),
 }
 
 /// The state machine.
@@ -89,6 +89,8 @@ pub(super) struct Plan {
     scope: Option<Scope>,
     /// The causes that it took off the plan; `None` when none runs or when it is no full one.
     taken: Option<Causes>,
+    /// The running cycle has found rows to move.
+    moving: bool,
     trouble: Option<Trouble>,
     agreement: Agreement,
     paused: bool,
@@ -113,6 +115,7 @@ impl Plan {
             },
             scope: None,
             taken: None,
+            moving: false,
             trouble: None,
             agreement: Agreement::Unknown,
             paused: false,
@@ -309,9 +312,15 @@ impl Plan {
         }
     }
 
+    /// The cycle that runs has found rows to move: it begins to write.
+    pub fn moving(&mut self) {
+        self.moving = true;
+    }
+
     /// The cycle that was started ended, or was cut off (`None`).
     pub fn ended(&mut self, now: Instant, result: Option<Result<&CycleSummary, &CycleError>>, random: f64) {
         let (taken, scope) = (self.taken.take(), self.scope.take());
+        self.moving = false;
         self.look_local_at = now;
         match (result, taken) {
             (Some(Ok(summary)), Some(_)) => {
@@ -321,7 +330,7 @@ impl Plan {
                     Outcome::Synced | Outcome::Unchanged => Agreement::Reached,
                     // Conflicts have been settled, the losing values are on record: that can wait for a person.
                     Outcome::Attention if summary.held == 0 => Agreement::Reached,
-                    _ => Agreement::Missed(summary.reason.clone()),
+                    _ => Agreement::Missed(summary.reason.clone(), summary.hint.clone()),
                 };
             }
             (Some(Ok(_)), None) => self.ended_partly(now, scope),

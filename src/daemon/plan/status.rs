@@ -20,8 +20,8 @@ impl Plan {
             State::Offline
         } else if self.trouble.is_some() {
             State::Attention
-        } else if let Agreement::Missed(reason) = &self.agreement {
-            return (State::Attention, reason.clone(), None);
+        } else if let Agreement::Missed(reason, hint) = &self.agreement {
+            return (State::Attention, reason.clone(), hint.clone());
         } else if self.agreement == Agreement::Unknown {
             State::Starting
         } else if self.natural().is_some() {
@@ -37,8 +37,8 @@ impl Plan {
         let known = self.taken.unwrap_or_default().join(self.causes);
         let changed = known.local.is_some() || known.server.is_some();
         match &self.agreement {
-            _ if changed => Some(false),
-            Agreement::Missed(_) => Some(false),
+            _ if changed || self.moving => Some(false),
+            Agreement::Missed(..) => Some(false),
             Agreement::Reached if self.server_known && self.trouble.is_none() => Some(true),
             _ => None,
         }
@@ -46,7 +46,7 @@ impl Plan {
 
     /// Rows waiting to move: none on a side that is known to be unchanged, else unknown.
     pub fn pending(&self) -> Pending {
-        let agreed = self.agreement == Agreement::Reached && self.taken.is_none();
+        let agreed = self.agreement == Agreement::Reached && self.taken.is_none() && !self.moving;
         let none_if = |unchanged: bool| (agreed && unchanged).then_some(0);
         Pending {
             pull: none_if(self.server_known && self.causes.server.is_none()),

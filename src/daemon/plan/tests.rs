@@ -20,6 +20,8 @@ enum Happens {
     CycleFails(ErrorCode),
     /// A full cycle starts and goes on.
     Starts,
+    /// It finds rows to move.
+    Moves,
     /// The one that goes on ends.
     Ends(Outcome),
     EndsFailed(ErrorCode),
@@ -74,6 +76,7 @@ fn plan_after(settings: Settings, events: Vec<(f64, Happens)>) -> (Plan, Instant
                 plan.ended(now, Some(Err(&error(code))), 1.0);
             }
             Starts => plan.started(Scope::Full),
+            Moves => plan.moving(),
             Ends(outcome) => plan.ended(now, Some(Ok(&summary(outcome))), 1.0),
             EndsFailed(code) => plan.ended(now, Some(Err(&error(code))), 1.0),
             CutOff => plan.ended(now, None, 1.0),
@@ -315,6 +318,8 @@ fn requests_go_first_in_every_state() {
 #[rstest]
 #[case::nothing_known(vec![], State::Starting, None)]
 #[case::agreed(settled(vec![]), State::Idle, Some(true))]
+#[case::rows_found(settled(vec![(1.0, Starts), (1.0, Moves)]), State::Idle, Some(false))]
+#[case::rows_moved(settled(vec![(1.0, Starts), (1.0, Moves), (1.0, Ends(Outcome::Synced))]), State::Idle, Some(true))]
 #[case::local_change(settled(vec![(1.0, Local(true))]), State::Waiting, Some(false))]
 #[case::server_change(settled(vec![(1.0, Server(true))]), State::Waiting, Some(false))]
 #[case::server_out_of_reach(settled(vec![(1.0, ServerFails(ErrorCode::Offline))]), State::Offline, None)]

@@ -21,6 +21,7 @@ fn table(name: &str, columns: &str) -> Table {
         key: Vec::new(),
         rowid: None,
         autoincrement: false,
+        strict: false,
         unique: Vec::new(),
         foreign_keys: Vec::new(),
         triggers: Vec::new(),

@@ -24,7 +24,8 @@ mod write;
 
 use super::BaseTable;
 use super::names::{base, column, ident, live};
-use crate::model::{Affinity, Collation, Column, Table};
+use super::wire::literal;
+use crate::model::{Affinity, Collation, Column, Table, Value};
 
 /// The statements for one table of one side.
 #[derive(Clone, Debug)]
@@ -131,10 +132,11 @@ impl<'a> TableSql<'a> {
         )
     }
 
-    /// Brings the base's copy to the table's columns, where the table has been changed on both sides. What a new column
-    /// holds, both sides will have changed alike; with another key nothing in the copy can be found, so it is emptied.
+    /// Brings the base's copy to the table's columns, where the table has been changed on both sides. In a new column the
+    /// rows have the value that SQLite gave them, its default: what a side has written over it is that side's change. With
+    /// another key nothing in the copy can be found, so it is emptied.
     #[must_use]
-    pub fn adapt_base(&self, copy: &BaseTable) -> String {
+    pub fn adapt_base(&self, copy: &BaseTable, defaults: &[Value]) -> String {
         let wanted: Vec<(String, i64)> = self
             .columns()
             .map(|(i, c)| (c.name.clone(), self.place_in_key(i)))
@@ -149,19 +151,33 @@ impl<'a> TableSql<'a> {
         };
         let (base, old) = (self.base(), base(&format!("{} before", self.table.name)));
         let old_name = old.strip_prefix("base.").unwrap_or(&old);
-        let kept = copy
-            .columns
-            .iter()
-            .filter(|(name, _)| wanted.iter().any(|(other, _)| other == name));
-        let kept = join(",", kept.map(|(name, _)| ident(name)));
+        let filled = join(
+            ",",
+            wanted.iter().zip(defaults).map(|((name, _), default)| {
+                let kept = copy.columns.iter().any(|(known, _)| known == name);
+                if kept { ident(name) } else { literal(default) }
+            }),
+        );
         let refill = match key(&copy.columns) == key(&wanted) {
-            true => format!("INSERT INTO {base}({kept}) SELECT {kept} FROM {old};"),
+            true => format!(
+                "INSERT INTO {base}({}) SELECT {filled} FROM {old};",
+                self.names(self.all())
+            ),
             false => String::new(),
         };
         format!(
             "BEGIN;ALTER TABLE {base} RENAME TO {old_name};{}{refill}DROP TABLE {old};COMMIT;",
             self.create_base()
         )
+    }
+
+    /// Puts the value into a column of the base's copy, as if both sides had just got that column; `None` for one of the
+    /// key.
+    #[must_use]
+    pub fn begin_column(&self, column: usize, default: &Value) -> Option<String> {
+        let name = &self.table.columns.get(column)?.name;
+        let free = self.place_in_key(column) == 0;
+        free.then(|| format!("UPDATE {} SET {}={};", self.base(), ident(name), literal(default)))
     }
 
     /// The column's place in the key, from 1; 0 when it is not in it.

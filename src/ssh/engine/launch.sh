@@ -1,7 +1,7 @@
 # Finds the database and an engine on the server, says what it found, and becomes the engine. POSIX sh.
 # Every word comes printf-encoded, so that no login shell can misread it; see launch.rs.
 # $2 token  $3 database  $4 engines to try, in order  $5 sidecar's name  $6 busy timeout in ms  $7 python  $8 php
-# $9 the look view of the sqlite3 shell
+# $9 the look view of the sqlite3 shell, without its end
 LC_ALL=C
 export LC_ALL
 umask 077
@@ -27,9 +27,13 @@ describe() {
     if [ -n "$facts" ]; then say "$1" "$facts $rights"; fi
 }
 
+# What an ordinary user may still fill of a folder's disk, in KiB; nothing where df does not say it.
+free() { df -Pk -- "$1" 2>/dev/null | sed -n '$s/.* \([0-9][0-9]*\)  *[0-9][0-9]*% .*/\1/p'; }
+
 # The path behind all symbolic links: the sidecar's copy belongs to the file, not to one of its names.
 resolve() {
     case $database in /*) ;; *) database=$PWD/$database ;; esac
+    named=$database
     links=0
     while [ -L "$database" ] && [ "$links" -lt 40 ]; do
         target=$(readlink "$database"; echo x)
@@ -43,6 +47,38 @@ resolve() {
         folder=${real%?x}
         database=${folder%/}/${database##*/}
     fi
+}
+
+# The other engines ask which file has the name by now. The sqlite3 shell cannot: it compares each symbolic link on the
+# way, of a folder or of the file, with where it leads now.
+links_of_shell() {
+    elsewhere=
+    seen=
+    rest=$named
+    links=0
+    while [ -n "$rest" ]; do
+        part=${rest%%/*}
+        case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
+        case $part in
+        '' | .) ;;
+        ..) seen=${seen%/*} ;;
+        *)
+            seen=$seen/$part
+            if [ -L "$seen" ] && [ "$links" -lt 40 ]; then
+                target=$(readlink "$seen"; echo x)
+                target=${target%?x}
+                elsewhere="$elsewhere OR (SELECT data FROM fsdir($(sql "$seen"))) IS NOT $(sql "$target")"
+                case $target in /*) seen= ;; *) seen=${seen%/*} ;; esac
+                rest=$target/$rest
+                links=$((links + 1))
+            fi ;;
+        esac
+    done
+}
+# A word of SQL; the x keeps newlines at its end.
+sql() {
+    word=$(printf %sx "$1" | sed "s/'/''/g")
+    printf "'%s'" "${word%x}"
 }
 
 # Whether a path that cannot be seen is not there, or lies behind a folder that this user may not enter.
@@ -88,14 +124,15 @@ usable() {
 }
 
 become() {
-    uri="file:$(hex "$database" | sed 's/../%&/g')?mode=rw"
+    uri="file:$(hex "$named" | sed 's/../%&/g')?mode=rw"
     case $1 in
     sqlite3)
+        links_of_shell
         exec sqlite3 -init /dev/null -batch -bail -noheader -list -separator "$tab" \
-            -cmd ".timeout $busy" -cmd "$look" "$uri" ;;
-    python3) exec python3 -I -c "$python" "$database" "$uri" "$busy" ;;
-    php) exec php -d memory_limit=-1 -d display_startup_errors=0 -d display_errors=stderr -r "$php" -- "$database" "$busy" ;;
-    modsyncd) exec modsyncd engine --database "$database" --busy-timeout "$busy" ;;
+            -cmd ".timeout $busy" -cmd "$look$elsewhere;" "$uri" ;;
+    python3) exec python3 -I -c "$python" "$named" "$uri" "$busy" ;;
+    php) exec php -d memory_limit=-1 -d display_startup_errors=0 -d display_errors=stderr -r "$php" -- "$named" "$busy" ;;
+    modsyncd) exec modsyncd engine --database "$named" --busy-timeout "$busy" ;;
     esac
 }
 
@@ -118,6 +155,8 @@ if ! { mkdir -p -- "$states" && chmod 700 "$states" && : >>"$states/$5"; } 2>/de
     say no-sidecar "$(hex "$states")"
     exit 0
 fi
+size=$(stat -Lc %s -- "$database" 2>/dev/null || stat -Lf %z -- "$database" 2>/dev/null)
+say space "${size:-?} $(free "$folder") $(free "$states")"
 python=$(printf %b "$7")
 php=$(printf %b "$8")
 for engine in $engines; do

@@ -28,6 +28,34 @@ pub struct Hello {
     pub unusable: Vec<(String, String)>,
     /// The state folder, when it could not be made or written.
     pub no_sidecar: Option<String>,
+    /// How much room there is; `None` where the server does not say it.
+    pub space: Option<Space>,
+}
+
+/// How much room there is at the far end, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// The size of the database's file.
+    pub database: u64,
+    /// What is free on the disk of the database's folder.
+    pub beside_database: u64,
+    /// What is free on the disk of the sidecar's folder.
+    pub beside_sidecar: u64,
+}
+
+impl Space {
+    /// From three words: bytes, KiB, KiB. `None` when a word is missing or is no number.
+    #[must_use]
+    pub fn read(words: &str) -> Option<Self> {
+        let mut numbers = words.split_ascii_whitespace().map(|word| word.parse::<u64>().ok());
+        let mut next = || numbers.next().flatten();
+        let (database, beside_database, beside_sidecar) = (next()?, next()?, next()?);
+        Some(Self {
+            database,
+            beside_database: beside_database.checked_mul(1024)?,
+            beside_sidecar: beside_sidecar.checked_mul(1024)?,
+        })
+    }
 }
 
 /// Whether the database can be opened.
@@ -101,6 +129,7 @@ impl Hello {
             "no-sidecar" => self.no_sidecar = Some(path()?),
             "folder" => self.folder = Some(facts(value)?),
             "file" => self.file = Some(facts(value)?),
+            "space" => self.space = Space::read(value),
             "unusable" => self.unusable.push(pair()?),
             "engine" => {
                 let (name, version) = pair()?;
@@ -148,6 +177,8 @@ mod tests {
         let mut hello = Hello::default();
         for line in [
             "user 33 www-data",
+            "space ?  ",
+            "space 5 2 1",
             "state present",
             "database 2f610a",
             "file 66306:12 0:33 644 writable",
@@ -167,6 +198,12 @@ mod tests {
             writable: true,
         };
         assert_eq!(hello.file, Some(facts));
+        let space = Space {
+            database: 5,
+            beside_database: 2048,
+            beside_sidecar: 1024,
+        };
+        assert_eq!(hello.space, Some(space));
         for line in [
             "",
             "user x y",

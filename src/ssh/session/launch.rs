@@ -10,10 +10,11 @@ const PYTHON: &str = include_str!("../engine/engine.py");
 const PHP: &str = include_str!("../engine/engine.php");
 
 /// The sqlite3 shell cannot have a function of ours, but it can see which files it has open: the target of a file
-/// descriptor no longer has the name of a file that was replaced or removed.
+/// descriptor no longer has the name of a file that was replaced or removed. The launch script adds the links that led
+/// to the file, and the end.
 const SHELL_LOOK: &str = "CREATE TEMP VIEW modsync_look(data_version,moved) AS \
      SELECT (SELECT data_version FROM pragma_data_version), NOT EXISTS(SELECT 1 FROM fsdir('/proc/self/fd') \
-     WHERE data=(SELECT file FROM pragma_database_list WHERE name='main'));";
+     WHERE data=(SELECT file FROM pragma_database_list WHERE name='main'))";
 
 /// One line for the login shell, whichever that is: inside single quotes sh, bash, zsh, fish and csh agree on every
 /// character that is left in it. The words are decoded by printf, and the first of them is the script.

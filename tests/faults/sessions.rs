@@ -1,29 +1,11 @@
 //! The line is cut at any moment of a cycle: both databases stay whole, and the next cycle goes on from there.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod support;
 
 use std::time::Duration;
 
 use modsync::control::types::{Outcome, SyncRequest};
-use support::world::{World, open, rows, sync, text, try_sync};
 
-const SCHEMA: &str = "CREATE TABLE item(k TEXT PRIMARY KEY, laptop, server);
-    CREATE TABLE grow(id INTEGER PRIMARY KEY AUTOINCREMENT, word TEXT NOT NULL);
-    CREATE TABLE named(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, note);
-    CREATE TABLE kid(id INTEGER PRIMARY KEY AUTOINCREMENT, named INTEGER NOT NULL REFERENCES named(id), word TEXT);
-    WITH n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<100) INSERT INTO item SELECT 'row '||i,0,0 FROM n;";
-
-/// What one side does before a cycle: updates, inserts under ids that the other side takes too, a delete.
-fn edits(side: &str, n: usize) -> String {
-    format!(
-        "UPDATE item SET {side}={n} WHERE k='row {}'; INSERT INTO grow(word) VALUES('{side} {n}'); INSERT INTO named(name) VALUES('{side} {n}');
-         INSERT INTO kid(named,word) VALUES(last_insert_rowid(),'{side} {n}');
-         INSERT INTO item VALUES('{side} {n}',0,0); DELETE FROM item WHERE k='{side} {}';",
-        n % 100 + 1,
-        n.wrapping_sub(2)
-    )
-}
+use crate::rows::{SCHEMA, assert_all_there, edit_both};
+use crate::support::world::{World, open, rows, sync, text, try_sync};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_are_killed_at_any_moment_lose_and_double_nothing() {
@@ -33,9 +15,7 @@ async fn sessions_that_are_killed_at_any_moment_lose_and_double_nothing() {
     sync(&mut pair).await;
     let mut cut = 0;
     for n in 0..CYCLES {
-        for (side, connection) in [("laptop", world.open_local()), ("server", world.open_remote())] {
-            connection.execute_batch(&edits(side, n)).unwrap();
-        }
+        edit_both(&world, n);
         if n % 3 == 0 {
             // Another process takes the state over.
             pair = world.pair().await;
@@ -60,46 +40,8 @@ async fn sessions_that_are_killed_at_any_moment_lose_and_double_nothing() {
     let mut pair = world.pair().await;
     let done = sync(&mut pair).await;
     assert_eq!((done.conflicts, done.held), (0, 0), "{done:?}");
-    world.assert_equal();
     assert_eq!(sync(&mut pair).await.outcome, Outcome::Unchanged);
-    for side in ["laptop", "server"] {
-        for (table, column) in [("grow", "word"), ("named", "name")] {
-            let sql = format!("SELECT count(*),count(DISTINCT {column}) FROM {table} WHERE {column} LIKE '{side} %'");
-            assert_eq!(
-                world.both(&sql),
-                [format!("Integer({CYCLES}),Integer({CYCLES})")],
-                "{table}"
-            );
-        }
-        let kids = format!(
-            "SELECT count(*) FROM kid JOIN named ON named.id=kid.named AND name=word WHERE word LIKE '{side} %'"
-        );
-        assert_eq!(world.both(&kids), [format!("Integer({CYCLES})")]);
-        assert_eq!(
-            world.both(&format!("SELECT k FROM item WHERE k LIKE '{side} %'")).len(),
-            2,
-            "deletes"
-        );
-        assert_eq!(
-            world.both(&format!("SELECT max({side}) FROM item")),
-            [format!("Integer({})", CYCLES - 1)]
-        );
-    }
-    // What was written stands in the history, once.
-    let history = open(&world.path("state/history.db"));
-    assert_eq!(rows(&history, "SELECT count(*) FROM journal"), ["Integer(0)"]);
-    assert_eq!(rows(&history, "SELECT count(*) FROM conflict"), ["Integer(0)"]);
-    for (origin, written) in [("laptop", "server"), ("server", "local")] {
-        let moves = format!(
-            "SELECT count(*),count(DISTINCT json_extract(after,'$[1]')) FROM move WHERE tbl='named' AND side='{written}' \
-             AND json_extract(after,'$[1]') LIKE '{origin} %' AND before IS NULL"
-        );
-        assert_eq!(
-            rows(&history, &moves),
-            [format!("Integer({CYCLES}),Integer({CYCLES})")],
-            "from the {origin}"
-        );
-    }
+    assert_all_there(&world, CYCLES);
 }
 
 /// Brings the state folder back to what it was before a cycle: what the disk holds when the program ends before it settles.
@@ -108,9 +50,7 @@ async fn a_push_whose_answer_never_came_is_no_conflict_and_is_written_down_once(
     let world = World::with_schema(SCHEMA);
     let mut pair = world.pair().await;
     sync(&mut pair).await;
-    for (side, connection) in [("laptop", world.open_local()), ("server", world.open_remote())] {
-        connection.execute_batch(&edits(side, 7)).unwrap();
-    }
+    edit_both(&world, 7);
     drop(pair);
     let (base, kept) = (world.path("state/base.db"), world.path("base.kept"));
     std::fs::copy(&base, &kept).unwrap();

@@ -1,11 +1,11 @@
-//! Reads a database's schema through SQL, so that both sides are read by the same text.
+//! Puts together what the script answers.
 
 use std::collections::BTreeMap;
 
-use super::answer::Fields;
-use super::sql::{Field, Script, SqlError, SqlErrorKind};
-use super::wire::encode_sql;
-use crate::model::{Affinity, Collation, Column, ForeignKey, Schema, Skipped, Table, Trigger, Value};
+use super::super::sql::{Field, SqlError, SqlErrorKind};
+use crate::model::{
+    Affinity, Collation, Column, Declared, ForeignKey, Object, ObjectKind, Schema, Skipped, Table, Trigger, Value,
+};
 
 /// Suffixes of the shadow tables that SQLite's own virtual tables keep (FTS3 to 5, R-Tree, Geopoly).
 const SHADOWS: [&str; 13] = [
@@ -13,78 +13,11 @@ const SHADOWS: [&str; 13] = [
     "instance",
 ];
 
-/// The steps that read the schema.
-#[must_use]
-pub fn script() -> Script {
-    let ordinary = "m.type='table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND m.sql NOT LIKE 'CREATE VIRTUAL%'";
-    let select = |tag: &str, columns: &[&str], from: String| {
-        let fields: Vec<String> = columns.iter().map(|column| encode_sql(column)).collect();
-        format!("SELECT 't{tag}',{} FROM {from};", fields.join(","))
-    };
-    let mut script = Script::new();
-    script.step("SELECT 'tversion','i'||schema_version FROM pragma_schema_version;");
-    script.step(select(
-        "object",
-        &["m.name", "m.type", "m.tbl_name", "m.sql"],
-        // Triggers fire in the order in which they were made, so they have to come back in it.
-        "main.sqlite_master m WHERE m.type IN ('table','view','trigger') \
-         ORDER BY CASE m.type WHEN 'trigger' THEN m.rowid ELSE 0 END,m.name"
-            .into(),
-    ));
-    script.step(select(
-        "column",
-        &["m.name", "x.name", "x.type", "x.\"notnull\"", "x.pk", "x.hidden"],
-        format!("main.sqlite_master m JOIN pragma_table_xinfo(m.name,'main') x WHERE {ordinary} ORDER BY m.name,x.cid"),
-    ));
-    script.step(select(
-        "index",
-        &[
-            "m.name",
-            "i.name",
-            "i.\"unique\"",
-            "i.origin",
-            "i.partial",
-            "k.coll",
-            "k.name",
-        ],
-        format!(
-            "main.sqlite_master m JOIN pragma_index_list(m.name,'main') i JOIN pragma_index_xinfo(i.name,'main') k \
-             WHERE {ordinary} AND k.key ORDER BY m.name,i.name,k.seqno"
-        ),
-    ));
-    script.step(select(
-        "foreign",
-        &["m.name", "f.id", "f.\"table\"", "f.\"from\"", "f.\"to\""],
-        format!("main.sqlite_master m JOIN pragma_foreign_key_list(m.name,'main') f WHERE {ordinary} ORDER BY m.name,f.id,f.seq"),
-    ));
-    script
-}
-
-/// The step that asks for the encoding of texts. It comes before anything else is done with a database.
-pub const ENCODING: &str = "SELECT 't'||encoding FROM pragma_encoding;";
-
-/// Takes the answer to [`ENCODING`].
-///
-/// # Errors
-/// When it is another one than UTF-8: the same text would have other bytes there.
-pub fn check_encoding(mut fields: Fields) -> Result<(), SqlError> {
-    let encoding = fields.text()?;
-    if encoding == "UTF-8" {
-        return Ok(());
-    }
-    Err(SqlError {
-        kind: SqlErrorKind::Unsuitable,
-        message: format!(
-            "open: the database stores text as {encoding}, modsync syncs UTF-8 databases only; \
-             copy it into a new one with `sqlite3 OLD .dump | sqlite3 NEW`"
-        ),
-    })
-}
-
-/// Collects the answer to [`script`].
+/// Collects the answer to [`script`](super::script).
 #[derive(Debug, Default)]
 pub struct Reader {
     version: i64,
+    sqlite: [u32; 3],
     objects: Vec<[String; 4]>,
     columns: BTreeMap<String, Vec<RawColumn>>,
     indexes: BTreeMap<String, BTreeMap<String, RawIndex>>,
@@ -109,6 +42,14 @@ struct RawIndex {
     foreign: Option<String>,
 }
 
+impl RawIndex {
+    fn keeps_unique(&self) -> Vec<(String, Collation)> {
+        let columns = self.columns.iter();
+        let known = columns.map(|(name, collation)| Some((name.clone(), known_collation(collation)?)));
+        known.collect::<Option<_>>().unwrap_or_default()
+    }
+}
+
 #[derive(Debug)]
 struct RawForeign {
     parent: String,
@@ -119,7 +60,7 @@ impl Reader {
     /// Takes one answer row.
     ///
     /// # Errors
-    /// When the row is none of [`script`]'s.
+    /// When the row is none of the script's.
     pub fn take(&mut self, row: Vec<Field>) -> Result<(), SqlError> {
         self.sort_in(row).ok_or_else(|| SqlError {
             kind: SqlErrorKind::Protocol,
@@ -135,7 +76,10 @@ impl Reader {
         let mut next = || fields.next().flatten();
         let tag = text(next()?)?;
         match tag.as_str() {
-            "version" => self.version = next()?.as_integer()?,
+            "version" => {
+                self.version = next()?.as_integer()?;
+                self.sqlite = sqlite_version(&text(next()?)?);
+            }
             "object" => self
                 .objects
                 .push([text(next()?)?, text(next()?)?, text(next()?)?, text(next()?)?]),
@@ -206,7 +150,11 @@ impl Reader {
             .filter(|o| is_virtual(o))
             .map(|o| o[0].as_str())
             .collect();
-        let mut schema = Schema::default();
+        let mut schema = Schema {
+            sqlite: self.sqlite,
+            objects: self.made(&virtuals),
+            ..Schema::default()
+        };
         for object in self.objects.iter().filter(|object| !object[0].starts_with("sqlite_")) {
             let skip = |reason: &str| Skipped {
                 name: object[0].clone(),
@@ -224,6 +172,37 @@ impl Reader {
             }
         }
         schema
+    }
+
+    /// What programs made, in the order in which it can be made.
+    fn made(&self, virtuals: &[&str]) -> Vec<Object> {
+        let mut made: Vec<Object> = Vec::new();
+        for object in self.objects.iter().filter(|object| !object[0].starts_with("sqlite_")) {
+            let [name, kind, table, sql] = object.clone();
+            let kind = match kind.as_str() {
+                "table" if is_virtual(object) || is_shadow(&name, virtuals) => ObjectKind::Virtual,
+                "table" => ObjectKind::Table,
+                "index" => ObjectKind::Index,
+                "view" => ObjectKind::View,
+                _ => ObjectKind::Trigger,
+            };
+            let columns = match kind {
+                ObjectKind::Table => self.columns.get(&name).map(|raw| raw.iter().map(declared).collect()),
+                _ => None,
+            };
+            let unique = self.indexes.get(&table).and_then(|indexes| indexes.get(&name));
+            let unique = unique.filter(|index| kind == ObjectKind::Index && index.unique && index.usable);
+            made.push(Object {
+                kind,
+                columns: columns.unwrap_or_default(),
+                unique: unique.map(RawIndex::keeps_unique).unwrap_or_default(),
+                name,
+                table,
+                sql,
+            });
+        }
+        made.sort_by_key(|object| object.kind);
+        made
     }
 
     fn table(&self, [name, _, _, sql]: &[String; 4]) -> Result<Table, String> {
@@ -282,6 +261,7 @@ impl Reader {
             key,
             rowid,
             autoincrement: alias && sql.to_ascii_uppercase().contains("AUTOINCREMENT") && sequence,
+            strict: options.contains("STRICT"),
             unique,
             foreign_keys: foreign_keys.collect(),
             triggers: self.triggers(name),
@@ -336,6 +316,21 @@ fn natural_key(columns: &[Column], unique: &[Vec<usize>], primary: Vec<usize>, r
         .iter()
         .find(|set| !set.iter().any(|&index| Some(index) == rowid) && set.iter().all(|&index| columns[index].not_null));
     natural.cloned().or(rowid.map(|rowid| vec![rowid])).unwrap_or_default()
+}
+
+/// `3.40.1` as numbers; what is none counts as 0, the oldest.
+fn sqlite_version(text: &str) -> [u32; 3] {
+    let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0));
+    [(); 3].map(|()| numbers.next().unwrap_or(0))
+}
+
+fn declared(raw: &RawColumn) -> Declared {
+    Declared {
+        name: raw.column.name.clone(),
+        declared: raw.column.declared.clone(),
+        not_null: raw.column.not_null,
+        generated: raw.generated,
+    }
 }
 
 fn known_collation(name: &str) -> Option<Collation> {

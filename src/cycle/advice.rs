@@ -1,0 +1,95 @@
+//! What a person can do about it: commands to paste, for the hints of errors.
+
+use std::path::Path;
+
+use super::Pair;
+use super::backup;
+use crate::config::Remote;
+use crate::model::Side;
+
+/// A word for a POSIX shell, as a person would write it.
+fn word(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| format!("{text:?}"), std::borrow::Cow::into_owned)
+}
+
+fn word_of(path: &Path) -> String {
+    word(&path.to_string_lossy())
+}
+
+/// `ssh` to the server, as the config says it.
+fn ssh(remote: &Remote, command: &str) -> String {
+    let port = remote.port.map(|port| format!("-p {port} ")).unwrap_or_default();
+    let user = remote.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+    format!(
+        "ssh {port}{} {}",
+        word(&format!("{user}{}", remote.host)),
+        word(command)
+    )
+}
+
+/// Moves a database and what SQLite keeps beside it out of the way, if they are there, and makes sure that it is. Backups
+/// stay: their names go on with a dot.
+fn put_aside(database: &str) -> String {
+    let (folder, name) = database.rsplit_once('/').unwrap_or((".", database));
+    let name = word(name);
+    format!(
+        "cd {} && mkdir -p aside && {{ mv -n {name} {name}-* aside/ 2>/dev/null; [ ! -e {name} ]; }}",
+        word(folder)
+    )
+}
+
+/// What to do when rows stand against a unique index of the other side.
+pub(super) const REPEATED: &str = "make these rows differ, or drop the index on the side that has it";
+
+/// What to do when a table is on one side alone, or otherwise there.
+pub(super) fn unlike_schemas(table: &str) -> String {
+    format!(
+        "change the table on the other side likewise, and the next cycle goes on with it; or leave it out in the config: \
+         [[table]] name = {table:?}, sync = false"
+    )
+}
+
+impl Pair {
+    /// Has the next cycle compare all rows without a base: it deletes none, and makes a database that is missing.
+    pub(super) fn start_over(&self) -> String {
+        let base = word_of(&self.base_file());
+        format!("mv {base} {base}.old && modsyncctl sync-now")
+    }
+
+    /// What brings a side's database back that is gone or cannot be used, in a sentence.
+    pub(super) async fn bring_back(&mut self, side: Side, database: &str) -> String {
+        let aside = put_aside(database);
+        match side {
+            Side::Local => format!(
+                "To bring the server's in its place: `({aside}) && {}`",
+                self.start_over()
+            ),
+            Side::Server => match self.last_backup(database).await {
+                Some(backup) => {
+                    let restore = format!("{aside} && cp -p {} {}", word(&backup), word(database));
+                    let restore = ssh(&self.config.remote, &restore);
+                    format!("To bring back its last backup: `{restore} && modsyncctl sync-now`")
+                }
+                None => format!(
+                    "To bring the laptop's in its place: `{} && {}`",
+                    ssh(&self.config.remote, &aside),
+                    self.start_over()
+                ),
+            },
+        }
+    }
+
+    /// The command that tells which programs have a side's database open.
+    pub(super) fn who_has_it(&self, side: Side, database: &str) -> String {
+        let fuser = format!("fuser -v {}", word(database));
+        match side {
+            Side::Local => fuser,
+            Side::Server => ssh(&self.config.remote, &fuser),
+        }
+    }
+
+    async fn last_backup(&mut self, database: &str) -> Option<String> {
+        let taken = self.history.fact(backup::LAST).await.ok().flatten()?;
+        Some(backup::path(database, taken.parse().ok()?))
+    }
+}

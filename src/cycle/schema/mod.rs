@@ -1,0 +1,46 @@
+//! What happens when one side's schema changes while the other writes: additions are carried over, the rest is held.
+//!
+//! [`plan`] is pure: both schemas and the agreed one in, changes and reasons out. [`proof`] tries each change in a scratch
+//! database. [`carry`] makes them on the two sides, and [`lay_out`] settles which tables can be synced as they are.
+
+mod agreed;
+mod carry;
+mod lay_out;
+mod plan;
+mod proof;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use agreed::Agreed;
+pub use plan::{Change, Drift};
+
+use crate::model::{Column, Declared, Value};
+
+/// The constant default that a `CREATE TABLE` gives to a column, NULL without one; `None` if it has no such column.
+pub fn default_of(table: &str, column: &str) -> Option<Value> {
+    let definitions = text::definitions(table)?;
+    let mut named = definitions.iter().filter(|it| it.name.eq_ignore_ascii_case(column));
+    named.next().map(text::Definition::default)
+}
+
+/// For people: which side declares a column otherwise than both once did.
+pub fn who_changed(agreed: &Agreed, table: &str, ours: &Column, theirs: &Column) -> String {
+    let Some(known) = agreed.table(table).and_then(|table| table.column(&ours.name)) else {
+        return String::new();
+    };
+    let changed = |column: &Column| {
+        let now = Declared {
+            name: column.name.clone(),
+            declared: column.declared.clone(),
+            not_null: column.not_null,
+            generated: false,
+        };
+        !plan::is_as(&known.declared, &now)
+    };
+    match (changed(ours), changed(theirs)) {
+        (true, false) => "; the laptop changed it".to_owned(),
+        (false, true) => "; the server changed it".to_owned(),
+        _ => String::new(),
+    }
+}
