@@ -9,14 +9,15 @@ use crate::support::world::World;
 #[test]
 fn the_daemon_and_what_it_starts_leave_no_core_file() {
     let mut world = World::with_schema("CREATE TABLE item(k TEXT PRIMARY KEY, v)");
-    // A command that stays, to be looked at. The key does not open the door, so a password is asked for.
-    let authorized = world.sshd.folder().join("authorized_keys");
-    fs::write(authorized, "").unwrap();
-    world
-        .settings
-        .insert("remote", "password_command = \"exec sleep 55\"".to_owned());
-    let port = world.sshd.port();
-    assert!(port > 0);
+    // A command that stays, to be looked at: the key does not open the door, so a password is asked for.
+    fs::write(world.sshd.folder().join("authorized_keys"), "").unwrap();
+    let config = world.sshd.folder().join("sshd_config");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("PasswordAuthentication yes\n{text}")).unwrap();
+    world.sshd.restart();
+    let child = world.path("child");
+    let command = format!("password_command = \"echo $$ > {}; exec sleep 55\"", child.display());
+    world.settings.insert("remote", command);
     let daemon = Daemon::after(&world, "ulimit -c unlimited");
     let limit = |pid: &str| {
         let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
@@ -31,6 +32,10 @@ fn the_daemon_and_what_it_starts_leave_no_core_file() {
             .collect::<Vec<_>>()
     };
     assert_eq!(limit(&daemon.pid().to_string()), ["0", "0"]);
+    let child = until("the command runs", || {
+        fs::read_to_string(&child).ok().filter(|pid| pid.ends_with('\n'))
+    });
+    assert_eq!(limit(child.trim()), ["0", "0"]);
 }
 
 /// Linux gives what tells of a process that must not be dumped to root.

@@ -223,3 +223,40 @@ fn a_table_whose_columns_have_changed_since_is_told_as_planned() {
         three(Side::Server)
     );
 }
+
+/// What the server held of `a` when the laptop took its row, as the next merge has it; `None` where it is not known.
+fn ancestor_of_a(writes: Vec<Written>, here: &[Row], taken: Option<&KeptOut>) -> Option<Option<Row>> {
+    let tables = [item()];
+    let rows = |rows: &[Row]| by_key(&tables, vec![rows.to_vec()]);
+    let (here, there) = (rows(here), rows(&[]));
+    let journal = journal(writes, Vec::new());
+    let happened = Happened::new(&tables, &here, &there, false, taken, &journal);
+    let known = happened.ancestors(&journal, Ancestors::default());
+    known
+        .of(&item())
+        .and_then(|rows| rows.get(&vec![Value::text("a")]).cloned())
+}
+
+#[test]
+fn what_the_server_held_is_remembered_where_the_laptop_took_it() {
+    let pulled = || vec![write(Side::Local, Some(row("a", 1)), Some(row("a", 2)))];
+    assert_eq!(ancestor_of_a(pulled(), &[row("a", 2)], None), Some(Some(row("a", 2))));
+    assert_eq!(ancestor_of_a(pulled(), &[row("a", 1)], None), None, "it was not taken");
+    let merged = vec![
+        write(Side::Local, Some(row("a", 1)), Some(row("a", 3))),
+        write(Side::Server, Some(row("a", 2)), Some(row("a", 3))),
+    ];
+    assert_eq!(ancestor_of_a(merged, &[row("a", 3)], None), Some(Some(row("a", 2))));
+    let deleted = vec![write(Side::Local, Some(row("a", 1)), None)];
+    assert_eq!(ancestor_of_a(deleted, &[], None), Some(None));
+}
+
+#[test]
+fn a_row_that_came_and_was_deleted_again_was_taken_where_that_is_written_down() {
+    let came = || vec![write(Side::Local, None, Some(row("a", 1)))];
+    assert_eq!(ancestor_of_a(came(), &[], None), None, "nothing tells");
+    let all = KeptOut::new();
+    assert_eq!(ancestor_of_a(came(), &[], Some(&all)), Some(Some(row("a", 1))));
+    let barred = KeptOut::from([("item".to_owned(), vec![vec![Value::text("a")]])]);
+    assert_eq!(ancestor_of_a(came(), &[], Some(&barred)), None);
+}

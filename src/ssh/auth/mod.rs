@@ -182,8 +182,15 @@ impl Login<'_> {
         match asked {
             Some(Ok(passphrase)) => {
                 let (path, passphrase) = (file.path.clone(), passphrase.clone());
-                // The key derivation is slow on purpose.
-                tokio::task::spawn_blocking(move || identity::open(&path, Some(passphrase.expose_secret())))
+                let (answer, opened) = tokio::sync::oneshot::channel();
+                // The key derivation is slow on purpose. And it leaves the key on its stack: that of a thread of its own
+                // goes back to the system when it ends.
+                std::thread::spawn(move || {
+                    answer
+                        .send(identity::open(&path, Some(passphrase.expose_secret())))
+                        .is_ok()
+                });
+                opened
                     .await
                     .unwrap_or_else(|error| Private::Unusable(error.to_string()))
             }
