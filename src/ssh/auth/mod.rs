@@ -65,12 +65,9 @@ impl Login<'_> {
             Some(agent) => self.identities(agent).await,
             None => Vec::new(),
         };
-        let files: Vec<KeyFile> = self
-            .target
-            .identity_files
-            .iter()
-            .map(|path| KeyFile::load(path))
-            .collect();
+        let paths = self.target.identity_files.clone();
+        let load = move || paths.iter().map(|path| KeyFile::load(path)).collect();
+        let files: Vec<KeyFile> = apart(load).await.unwrap_or_default();
         let mut passphrase = None;
         for offer in identity::in_order(identities, &files, self.target.identities_only) {
             if !self.takes(MethodKind::PublicKey) {
@@ -182,17 +179,10 @@ impl Login<'_> {
         match asked {
             Some(Ok(passphrase)) => {
                 let (path, passphrase) = (file.path.clone(), passphrase.clone());
-                let (answer, opened) = tokio::sync::oneshot::channel();
-                // The key derivation is slow on purpose. And it leaves the key on its stack: that of a thread of its own
-                // goes back to the system when it ends.
-                std::thread::spawn(move || {
-                    answer
-                        .send(identity::open(&path, Some(passphrase.expose_secret())))
-                        .is_ok()
-                });
-                opened
+                // The key derivation is slow on purpose.
+                apart(move || identity::open(&path, Some(passphrase.expose_secret())))
                     .await
-                    .unwrap_or_else(|error| Private::Unusable(error.to_string()))
+                    .unwrap_or_else(|| Private::Unusable("the thread that opens it broke down".to_owned()))
             }
             Some(Err(why)) => Private::Unusable(format!("`passphrase_command`: {why}")),
             None => Private::Encrypted,
@@ -374,6 +364,17 @@ impl Login<'_> {
             names.join(", ")
         }
     }
+}
+
+/// Does something on a thread of its own; `None` if that breaks down. Reading a key leaves copies of it on the stack, and that
+/// of a thread goes back to the system when it ends.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (answer, done) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("key".to_owned())
+        .spawn(move || answer.send(work()).is_ok())
+        .ok()?;
+    done.await.ok()
 }
 
 async fn limited<T, E: std::fmt::Display>(
