@@ -366,15 +366,25 @@ impl Login<'_> {
     }
 }
 
-/// Does something on a thread of its own; `None` if that breaks down. Reading a key leaves copies of it on the stack, and that
-/// of a thread goes back to the system when it ends.
+/// Does something on a thread of its own, and wipes its stack; `None` if that breaks down. Reading a key leaves copies of it
+/// there.
 async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (answer, done) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("key".to_owned())
-        .spawn(move || answer.send(work()).is_ok())
+        .spawn(move || {
+            let done = work();
+            wipe_stack();
+            answer.send(done).is_ok()
+        })
         .ok()?;
     done.await.ok()
+}
+
+/// Writes over what calls before this one have left on the stack.
+#[inline(never)]
+fn wipe_stack() {
+    std::hint::black_box([0_u8; 256 * 1024]);
 }
 
 async fn limited<T, E: std::fmt::Display>(
