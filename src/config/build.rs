@@ -9,12 +9,15 @@ use super::layers::Raw;
 use super::mistake::Fault;
 use super::reader::Reader;
 use super::ssh_config::check_jumps;
-use super::values::{boolean, choice, count, duration, host, level, line, percent, schedule, server_path, zone};
+use super::values::{boolean, choice, count, duration, host, level, line, percent, schedule, server_path, size, zone};
 use super::{Backup, Daemon, EngineChoice, Environment, Local, Log, Places, Remote, Safety, Sync};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
 
 /// The words of `remote.engine`.
 pub(super) const ENGINES: [(&str, EngineChoice); 6] = [
@@ -117,6 +120,9 @@ pub(super) fn sync(reader: &mut Reader) -> Sync {
 pub(super) fn safety(reader: &mut Reader) -> Safety {
     Safety {
         max_delete: reader.take("safety.max_delete", percent).unwrap_or(0.25),
+        max_answer: reader
+            .take("safety.max_answer", |raw| size(raw, MIB..=1024 * GIB))
+            .unwrap_or(GIB),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::build::ENGINES;
+use super::quantity::format_size;
 use super::ssh_config::{SshTarget, resolve_noting};
 use super::{Config, EngineChoice, LoadOptions, Loaded, TableConfig, format_duration, load_noting};
 
@@ -104,6 +105,7 @@ fn effective(config: &Config) -> Vec<(&'static str, String)> {
             "safety.max_delete",
             some(format!("{}%", (safety.max_delete * 1e6).round() / 1e4)),
         ),
+        ("safety.max_answer", some(format_size(safety.max_answer))),
         ("backup.enabled", some(backup.enabled)),
         ("backup.min_interval", time(backup.min_interval)),
         ("backup.keep_last", some(backup.keep_last)),

@@ -132,6 +132,8 @@ pub struct Sync {
 pub struct Safety {
     /// Share of a table's rows (0.0 to 1.0) that one cycle may delete unasked.
     pub max_delete: f64,
+    /// How much memory the rows of one answer of the server may take, in bytes.
+    pub max_answer: u64,
 }
 
 /// `[backup]`.

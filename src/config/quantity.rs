@@ -1,4 +1,4 @@
-//! Durations and shares as people write them: always with a unit.
+//! Durations, shares and sizes as people write them: always with a unit.
 
 use std::time::Duration;
 
@@ -86,9 +86,56 @@ pub(super) fn parse_percent(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The units of a size, the largest first, in bytes.
+const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+
+/// Reads `512MiB` or `1GiB`: a whole number with one unit, in bytes.
+///
+/// # Errors
+/// Says what is wrong and what is allowed; a number without a unit is refused.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let written = text.trim();
+    let read = SIZES.iter().find_map(|(unit, factor)| {
+        let number = written.strip_suffix(unit)?.trim_end();
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        number.parse::<u64>().ok().filter(|_| digits)?.checked_mul(*factor)
+    });
+    read.ok_or_else(|| format!("\"{text}\" is not a size: write a whole number with KiB, MiB or GiB, as in \"512MiB\""))
+}
+
+/// As [`parse_size`] reads it, in the largest unit that leaves a whole number.
+pub(super) fn format_size(bytes: u64) -> String {
+    let unit = SIZES.iter().find(|(_, factor)| bytes.is_multiple_of(*factor));
+    unit.map_or_else(
+        || format!("{bytes} bytes"),
+        |(unit, factor)| format!("{}{unit}", bytes / factor),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_need_a_unit() {
+        for (text, bytes) in [("1KiB", 1024), ("512MiB", 512 << 20), (" 1 GiB ", 1 << 30)] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+            assert_eq!(parse_size(&format_size(bytes)), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "5",
+            "GiB",
+            "1.5GiB",
+            "-1MiB",
+            "+1MiB",
+            "1MB",
+            "1 gib",
+            "99999999999GiB",
+        ] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn durations_with_units_are_read() {

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::layers::Raw;
 use super::mistake::{Fault, nearest};
-use super::quantity::{format_duration, parse_duration, parse_percent};
+use super::quantity::{format_duration, format_size, parse_duration, parse_percent, parse_size};
 
 /// The words for a log level.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
@@ -94,6 +94,20 @@ pub(super) fn percent(raw: &Raw) -> Result<f64, Fault> {
         Raw::Other("a number") => Err("a bare number has no unit: write for example \"25%\"".into()),
         _ => Ok(parse_percent(text(raw)?)?),
     }
+}
+
+/// A size within bounds, in bytes.
+pub(super) fn size(raw: &Raw, bounds: RangeInclusive<u64>) -> Result<u64, Fault> {
+    if let Raw::Integer(number) = raw {
+        return Err(format!("a bare {number} has no unit: write for example \"{number}MiB\" (KiB, MiB or GiB)").into());
+    }
+    let written = text(raw)?;
+    let size = parse_size(written)?;
+    if !bounds.contains(&size) {
+        let (low, high) = (format_size(*bounds.start()), format_size(*bounds.end()));
+        return Err(format!("\"{written}\" is not allowed: {low} to {high}").into());
+    }
+    Ok(size)
 }
 
 /// One of some words.

@@ -81,15 +81,25 @@ impl Pair {
 
     /// The command that tells which programs have a side's database open.
     pub(super) fn who_has_it(&self, side: Side, database: &str) -> String {
-        let fuser = format!("fuser -v {}", word(database));
+        self.on(side, format!("fuser -v {}", word(database)))
+    }
+
+    /// The command that puts what can be read of a damaged database into another file.
+    pub(super) fn salvage(&self, side: Side, database: &str) -> String {
+        let saved = word(&format!("{database}.recovered"));
+        self.on(side, format!("sqlite3 {} .recover | sqlite3 {saved}", word(database)))
+    }
+
+    fn on(&self, side: Side, command: String) -> String {
         match side {
-            Side::Local => fuser,
-            Side::Server => ssh(&self.config.remote, &fuser),
+            Side::Local => command,
+            Side::Server => ssh(&self.config.remote, &command),
         }
     }
 
+    /// The path of the last backup of this database, if one was taken.
     async fn last_backup(&mut self, database: &str) -> Option<String> {
-        let taken = self.history.fact(backup::LAST).await.ok().flatten()?;
-        Some(backup::path(database, taken.parse().ok()?))
+        let taken = self.history.fact(backup::FILE).await.ok().flatten()?;
+        backup::time(database, &taken).map(|_| taken)
     }
 }

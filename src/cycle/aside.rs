@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 use super::backup::{command, quoted};
 use super::{CycleError, Pair};
-use crate::ssh::Link;
+use crate::config::EngineChoice;
+use crate::ssh::{Link, lasting_base};
 
 /// What SQLite keeps beside a file: part of it, so it goes along.
 const COMPANIONS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
@@ -66,6 +67,10 @@ impl Pair {
     pub(super) async fn put_base_aside(&mut self, base: Base<'_>, path: &str, cause: &str) -> Result<(), CycleError> {
         let (whose, kept) = match base {
             Base::Here => ("laptop's", put_aside(Path::new(path))?),
+            // This engine keeps it here.
+            Base::There(_) if self.config.remote.engine == EngineChoice::Sftp => {
+                ("server's", put_aside(Path::new(&lasting_base(path)))?)
+            }
             Base::There(link) => ("server's", put_aside_there(link, path).await?),
         };
         tracing::warn!(

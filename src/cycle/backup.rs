@@ -7,10 +7,11 @@ use jiff::tz::TimeZone;
 use tokio::io::AsyncReadExt as _;
 
 use super::{CycleError, History, Pair, Trigger};
-use crate::config;
+use crate::config::{self, EngineChoice};
 use crate::control::types::SyncRequest;
 use crate::replica::SqlError;
 use crate::ssh::Link;
+use crate::ssh::sftp::SftpError;
 
 /// Stands between the database's name and the time in a backup's name.
 const INFIX: &str = ".backup_";
@@ -55,23 +56,29 @@ pub fn expired(times: &[Timestamp], keep_last: u32, keep_daily: u32) -> Vec<Time
 }
 
 impl Pair {
-    /// The path of the backup to take before the server is written to; `None` when none is due, or this cycle has one. A
-    /// cycle that a person asked for always takes one.
+    /// Whether a backup is to be taken before the server is written to: not when this cycle has one. A cycle that a person
+    /// asked for always takes one.
+    pub(super) async fn backup_is_due(&mut self, request: &SyncRequest, trigger: Trigger) -> Result<bool, CycleError> {
+        if request.no_backup || !self.config.backup.enabled || self.backed_up.is_some() {
+            return Ok(false);
+        }
+        // One from the future was taken when the clock was wrong: nobody knows how old it is.
+        let last = remembered(&self.history, LAST).await?;
+        let now = Timestamp::now();
+        let age = last.and_then(|last| std::time::Duration::try_from(now.duration_since(last)).ok());
+        Ok(trigger == Trigger::SyncNow || age.is_none_or(|age| age >= self.config.backup.min_interval))
+    }
+
+    /// The path of the backup to take before the server is written to; `None` when none is due.
     pub(super) async fn due_backup(
         &mut self,
         request: &SyncRequest,
         trigger: Trigger,
     ) -> Result<Option<String>, CycleError> {
-        if request.no_backup || !self.config.backup.enabled || self.backed_up.is_some() {
+        if !self.backup_is_due(request, trigger).await? {
             return Ok(None);
         }
         let now = Timestamp::now();
-        // One from the future was taken when the clock was wrong: nobody knows how old it is.
-        let last = remembered(&self.history, LAST).await?;
-        let age = last.and_then(|last| std::time::Duration::try_from(now.duration_since(last)).ok());
-        if trigger != Trigger::SyncNow && age.is_some_and(|age| age < self.config.backup.min_interval) {
-            return Ok(None);
-        }
         // Names go by the second. One that was given out before may be there, unfinished, after a cycle that was cut off.
         let named = remembered(&self.history, NAMED).await?;
         let time = match named.and_then(|named| named.checked_add(jiff::Span::new().seconds(1)).ok()) {
@@ -96,9 +103,14 @@ impl Pair {
         let (link, database) = (Arc::clone(&server.link), server.hello.database.clone());
         let name = file_name(&backup).to_owned();
         self.history.keep_fact(LAST, Timestamp::now().to_string()).await?;
-        let keep = self.config.backup.clone();
+        self.history.keep_fact(FILE, backup.clone()).await?;
+        let (keep, engine) = (self.config.backup.clone(), self.config.remote.engine);
         tokio::spawn(async move {
-            if let Err(error) = tidy(&*link, &database, &backup, &keep).await {
+            let tidied = match engine {
+                EngineChoice::Sftp => tidy_by_files(&*link, &database, &keep).await,
+                _ => tidy(&*link, &database, &backup, &keep).await,
+            };
+            if let Err(error) = tidied {
                 tracing::warn!(%error, backup, "the backup is there, but its owner or the old backups could not be set right");
             }
         });
@@ -108,7 +120,10 @@ impl Pair {
 }
 
 /// The fact that remembers when the last backup was taken.
-pub(super) const LAST: &str = "last_backup";
+const LAST: &str = "last_backup";
+
+/// The fact that remembers its path.
+pub(super) const FILE: &str = "last_backup_file";
 
 /// The fact that remembers the time in the last name that was given to a backup, whatever became of it.
 const NAMED: &str = "last_backup_name";
@@ -156,6 +171,19 @@ async fn tidy(link: &dyn Link, database: &str, backup: &str, keep: &config::Back
     };
     let names = old.iter().flat_map(with_journal).collect::<Result<Vec<_>, _>>()?;
     command(link, &format!("rm -f -- {}", names.join(" "))).await.map(drop)
+}
+
+/// The same where no command can be run. The backup is the replaced file itself, with its owner and permissions.
+async fn tidy_by_files(link: &dyn Link, database: &str, keep: &config::Backup) -> Result<(), CycleError> {
+    let failed = |error: SftpError| CycleError::failed(error.message);
+    let sftp = link.sftp().await?;
+    let (folder, name) = database.rsplit_once('/').unwrap_or((".", database));
+    let names = sftp.read_dir(folder).await.map_err(failed)?;
+    let times: Vec<Timestamp> = names.iter().filter_map(|entry| time(name, &entry.name)).collect();
+    for old in expired(&times, keep.keep_last.max(1), keep.keep_daily) {
+        sftp.remove(&path(database, old)).await.map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Runs a POSIX shell command on the server and reads what it prints, at most 1 MiB.

@@ -67,6 +67,13 @@ impl CycleError {
                     "check the path of the {side} database in the config, and who may read it"
                 )),
             ),
+            SqlErrorKind::Protocol => (
+                ErrorCode::Failed,
+                Some(format!(
+                    "see what runs SQL on the {side} side, and that nothing else prints there (`ssh HOST true` must be \
+                     silent); nothing of the answer was used, and the cycle is tried again"
+                )),
+            ),
             SqlErrorKind::Unsuitable => (ErrorCode::Attention, None),
             _ => (ErrorCode::Failed, None),
         };

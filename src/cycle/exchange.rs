@@ -267,6 +267,7 @@ impl TableExchange {
     }
 
     fn refuse(&mut self, table: &Table, side: Side, seqs: &[usize]) {
+        let seqs: BTreeSet<usize> = seqs.iter().copied().collect();
         let mut index = 0;
         let refused = self.ops_mut(side).extract_if(.., |_| {
             index += 1;

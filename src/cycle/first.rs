@@ -3,11 +3,12 @@
 //! A copy is made by SQLite, carried over beside the place it is meant for, checked there, and put in place only if
 //! nothing has appeared there meanwhile.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::pair::random_name;
 use super::{CycleError, Progress};
-use crate::config::Config;
+use crate::config::{Config, EngineChoice};
 use crate::control::types::{Phase, PhaseEvent};
 use crate::model::{Side, Value};
 use crate::replica::sqlite::{self, OpenMode};
@@ -15,6 +16,9 @@ use crate::replica::wire::literal;
 use crate::replica::{Field, LocalSql, Script, Sql, SqlError};
 use crate::ssh::sftp::{Sftp, SftpError, SftpErrorKind};
 use crate::ssh::{Hello, Link, SessionOptions};
+
+/// What a fetched database leaves free on the laptop's disk, in bytes, for other programs and for the first cycle.
+const KEEP_FREE: u64 = 64 * 1024 * 1024;
 
 /// What SQLite keeps beside a database.
 const JOURNALS: [&str; 2] = ["-wal", "-journal"];
@@ -46,13 +50,16 @@ pub(super) async fn fetch(
         .await
         .map_err(|error| CycleError::of_sql(Side::Server, error))?;
     drop(session);
-    let sftp = link.sftp().await?;
-    let fetched = download(&sftp, &remote_copy, target, progress).await;
-    if let Err(error) = sftp.remove(&remote_copy).await {
-        tracing::warn!(%error, remote_copy, "the copy on the server could not be removed");
-    }
-    let beside = fetched?;
-    let placed = check(&beside).await.and_then(|()| place(&beside, target));
+    let beside = name_beside(target)?;
+    let fetched = match config.remote.engine {
+        // Its session works on this machine, and so the copy is here already.
+        EngineChoice::Sftp => bring_near(Path::new(&remote_copy), &beside),
+        _ => bring(link, &remote_copy, &beside, progress).await,
+    };
+    let placed = match fetched {
+        Ok(()) => check(&beside).await.and_then(|()| place(&beside, target)),
+        Err(error) => Err(error),
+    };
     // Whatever came of it, the name beside the target is done with.
     let _ = std::fs::remove_file(&beside);
     placed
@@ -73,7 +80,10 @@ pub(super) async fn send(
         .map_err(|error| CycleError::of_sql(Side::Local, error))?;
     let copied = copy_into(&mut local, &copy.to_string_lossy()).await;
     let sent = match copied {
-        Ok(()) => upload(config, link, hello, &copy, progress).await,
+        Ok(()) => match check(&copy).await {
+            Ok(()) => upload(config, link, hello, &copy, progress).await,
+            damaged => damaged,
+        },
         Err(error) => Err(CycleError::of_sql(Side::Local, error)),
     };
     // Our own file in our own folder; a leftover is only in the way of the disk.
@@ -87,26 +97,55 @@ async fn copy_into(sql: &mut dyn Sql, path: &str) -> Result<(), SqlError> {
     sql.run(&script, &mut |_| Ok(())).await
 }
 
-async fn download(sftp: &Sftp, from: &str, target: &Path, progress: &Progress<'_>) -> Result<PathBuf, CycleError> {
-    let failed = |action: &str, error: std::io::Error| {
+/// Brings a copy on the server beside the place that it is meant for, and removes it there.
+async fn bring(link: &dyn Link, from: &str, beside: &Path, progress: &Progress<'_>) -> Result<(), CycleError> {
+    let sftp = link.sftp().await?;
+    let fetched = download(&sftp, from, beside, progress).await;
+    if let Err(error) = sftp.remove(from).await {
+        tracing::warn!(%error, from, "the copy on the server could not be removed");
+    }
+    fetched
+}
+
+/// The same with a copy on this machine, which may be on another disk.
+fn bring_near(from: &Path, beside: &Path) -> Result<(), CycleError> {
+    let copied = std::fs::copy(from, beside).and_then(|_| {
+        std::fs::set_permissions(beside, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::File::open(beside)?.sync_all()?;
+        std::fs::remove_file(from)
+    });
+    copied.map_err(|error| {
         CycleError::failed(format!(
-            "fetch the server's database: {action} beside {}: {error}",
-            target.display()
+            "fetch the server's database: copy it to {}: {error}",
+            beside.display()
         ))
-    };
+    })
+}
+
+fn name_beside(target: &Path) -> Result<PathBuf, CycleError> {
     let folder = target
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let beside = folder.join(format!(".{}.modsync-{}", name_of(target), random_name()?));
+    Ok(folder.join(format!(".{}.modsync-{}", name_of(target), random_name()?)))
+}
+
+async fn download(sftp: &Sftp, from: &str, beside: &Path, progress: &Progress<'_>) -> Result<(), CycleError> {
+    let failed = |action: &str, error: std::io::Error| {
+        CycleError::failed(format!(
+            "fetch the server's database: {action} {}: {error}",
+            beside.display()
+        ))
+    };
     let total = sftp.stat(from).await.map_err(of_sftp)?.size;
+    must_have_room(beside, total)?;
     let mut file = tokio::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&beside)
+        .open(beside)
         .await
-        .map_err(|error| failed("make a file", error))?;
+        .map_err(|error| failed("make", error))?;
     let tell = |done: u64| {
         progress(PhaseEvent {
             phase: Phase::Copy,
@@ -114,9 +153,26 @@ async fn download(sftp: &Sftp, from: &str, target: &Path, progress: &Progress<'_
             total: Some(total),
         });
     };
-    sftp.download(from, 0, &mut file, tell).await.map_err(of_sftp)?;
-    file.sync_all().await.map_err(|error| failed("write", error))?;
-    Ok(beside)
+    sftp.download(from, 0..total, &mut file, tell).await.map_err(of_sftp)?;
+    file.sync_all().await.map_err(|error| failed("write", error))
+}
+
+/// The server says how large the copy is, and may say anything: a disk is not filled on its word.
+fn must_have_room(beside: &Path, total: u64) -> Result<(), CycleError> {
+    let folder = beside.parent().unwrap_or(Path::new("/"));
+    let Ok(free) = fs4::available_space(folder) else {
+        return Ok(());
+    };
+    if total <= free.saturating_sub(KEEP_FREE) {
+        return Ok(());
+    }
+    Err(CycleError::attention(
+        format!(
+            "fetch the server's database: the server says that it has {total} bytes, and {} has {free} bytes of room",
+            folder.display()
+        ),
+        "make room there, or see whether the server's file is what it should be",
+    ))
 }
 
 fn name_of(path: &Path) -> String {
@@ -202,6 +258,9 @@ async fn put_in_place(
     hello: &Hello,
     beside: &str,
 ) -> Result<(), CycleError> {
+    if config.remote.engine == EngineChoice::Sftp {
+        return put_in_place_by_files(sftp, hello, beside).await;
+    }
     let options = SessionOptions::new(beside, config.remote.engine, format!("check-{}.db", random_name()?));
     let (mut session, checking) = link.open_session(&options).await?;
     let mut script = Script::new();
@@ -225,6 +284,20 @@ async fn put_in_place(
         if hello.uid == 0 {
             sftp.set_owner(beside, folder.uid, folder.gid).await.map_err(of_sftp)?;
         }
+        sftp.set_mode(beside, mode).await.map_err(of_sftp)?;
+    }
+    sftp.rename_if_absent(beside, &hello.database).await.map_err(of_sftp)
+}
+
+/// Where nothing runs on the server, nothing there can look through the file: it was looked through here, came over a line
+/// that checks what it carries, and was put on the disk.
+async fn put_in_place_by_files(sftp: &Sftp, hello: &Hello, beside: &str) -> Result<(), CycleError> {
+    if let Some(folder) = &hello.folder {
+        let ours = sftp.stat(beside).await.map_err(of_sftp)?;
+        if ours.uid == 0 {
+            sftp.set_owner(beside, folder.uid, folder.gid).await.map_err(of_sftp)?;
+        }
+        let mode = 0o600 | (folder.mode & 0o066);
         sftp.set_mode(beside, mode).await.map_err(of_sftp)?;
     }
     sftp.rename_if_absent(beside, &hello.database).await.map_err(of_sftp)

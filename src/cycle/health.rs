@@ -13,7 +13,7 @@ use super::aside::Base;
 use super::pair::BUSY;
 use super::{CycleError, Pair};
 use crate::model::{Delta, Schema, Side, TableDelta};
-use crate::replica::{Answer, OpenError, Opening, Replica, Script, Sql, SqlError, SqlErrorKind};
+use crate::replica::{self, Answer, OpenError, Opening, Replica, Script, Sql, SqlError, SqlErrorKind};
 use crate::ssh::{Hello, Link, SessionError};
 
 /// What is known of the files.
@@ -162,24 +162,25 @@ impl Pair {
             }
             OpenError::Empty => (
                 "is empty, it has no bytes".to_owned(),
-                "a copy that was cut off, or a program that made it anew? Put the right file back.",
+                "a copy that was cut off, or a program that made it anew? Put the right file back.".to_owned(),
             ),
             OpenError::Damaged(verdict) if verdict.contains("not a database") => (
                 "is no SQLite database".to_owned(),
-                "another program's file, or a path that is wrong in the config? Put the right file back.",
+                "another program's file, or a path that is wrong in the config? Put the right file back.".to_owned(),
             ),
             OpenError::Damaged(verdict) => {
                 let verdict = verdict.split_whitespace().collect::<Vec<_>>().join(" ");
                 let known = verdict.find("database disk image is malformed");
                 let verdict = known.and_then(|at| verdict.get(at..)).unwrap_or(&verdict);
-                (
-                    format!("is damaged: {verdict}"),
-                    "a file that was cut short, a copy made while it was written, or a disk error? `sqlite3 FILE .recover` \
-                     saves what can be read.",
-                )
+                let may_mean = format!(
+                    "a file that was cut short, a copy made while it was written, or a disk error? To save what can be \
+                     read: `{}`.",
+                    self.salvage(side, path)
+                );
+                (format!("is damaged: {verdict}"), may_mean)
             }
         };
-        self.unusable(side, path, &what, may_mean).await
+        self.unusable(side, path, &what, &may_mean).await
     }
 
     fn locked(&self, side: Side, path: &str) -> CycleError {
@@ -215,6 +216,30 @@ impl Pair {
             format!("the {} database {path} {what}; nothing was written", whose(side)),
             format!("{may_mean} {bring_back}"),
         )
+    }
+
+    /// A database that is missing is made from the other one, but only where the two never met: one that was there and
+    /// is gone may be on a disk that is not mounted.
+    pub(super) async fn must_be_first(&mut self, side: Side, path: &str) -> Result<(), CycleError> {
+        let synced = replica::generation_of(&self.base_file()).is_some_and(|number| number > 0);
+        if !synced {
+            return Ok(());
+        }
+        let backup = match side {
+            Side::Local => String::new(),
+            Side::Server => format!("{}. ", self.bring_back(side, path).await),
+        };
+        Err(CycleError::attention(
+            format!(
+                "the {} database {path} was there at the last sync and is gone; nothing was written",
+                whose(side)
+            ),
+            format!(
+                "a disk that is not mounted, or a file that was moved? Put it back. {backup}To have it made anew from the {}: `{}`",
+                whose(side.other()),
+                self.start_over()
+            ),
+        ))
     }
 
     /// A side without a table, or with none of those that were synced, is no database of this pair.
@@ -291,13 +316,18 @@ impl Pair {
     pub(super) async fn must_be_whole(&mut self, side: Side) -> Result<(), CycleError> {
         let path = self.path_of(side);
         let (local, server) = self.both()?;
-        let damage = match side {
-            Side::Local => local.first_damage().await,
-            Side::Server => server.replica.first_damage().await,
+        let looked = match side {
+            Side::Local => local.look_through().await,
+            Side::Server => server.replica.look_through().await,
         };
-        match damage.map_err(|error| CycleError::of_sql(side, error))? {
-            None => Ok(()),
-            Some(verdict) => Err(self.cannot_open(side, &path, OpenError::Damaged(verdict)).await),
+        match looked {
+            Ok(()) => Ok(()),
+            Err(OpenError::Base(cause)) => {
+                // It is made anew when the sides are opened again.
+                self.health.damage.store(true, Ordering::Relaxed);
+                Err(CycleError::failed(format!("read the {} base: {cause}", whose(side))))
+            }
+            Err(error) => Err(self.cannot_open(side, &path, error).await),
         }
     }
 }

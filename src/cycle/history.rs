@@ -400,23 +400,33 @@ fn write_ancestors(transaction: &Transaction<'_>, ancestors: &Ancestors) -> rusq
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // Nothing is made in another program's file.
+    let strange: bool = connection.query_row(
+        "SELECT EXISTS(SELECT 1 FROM sqlite_master WHERE type='table') \
+         AND NOT EXISTS(SELECT 1 FROM pragma_table_info('journal') WHERE name='body')",
+        [],
+        |row| row.get(0),
+    )?;
+    if strange {
+        return Err(no_history("it holds tables that are not modsync's".to_owned()));
+    }
     connection.execute_batch(SCHEMA)?;
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     match verdict.as_str() {
         "ok" => Ok(connection),
-        _ => Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
-            Some(verdict),
-        )),
+        _ => Err(no_history(verdict)),
     }
+}
+
+fn no_history(verdict: String) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some(verdict))
 }
 
 /// Whether the file is no history: damaged, no database at all, or another program's.
 fn is_damage(error: &rusqlite::Error) -> bool {
     let damage = [Some(ErrorCode::DatabaseCorrupt), Some(ErrorCode::NotADatabase)];
-    let other_columns =
-        matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such column"));
-    damage.contains(&error.sqlite_error_code()) || other_columns
+    damage.contains(&error.sqlite_error_code())
 }
 
 /// The name of this laptop's sidecar, where it can still be read: with it the next cycle finds its base again.
@@ -456,3 +466,6 @@ fn refused(action: &str, path: &Path, error: &rusqlite::Error) -> CycleError {
 fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

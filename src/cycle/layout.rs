@@ -1,6 +1,6 @@
 //! Which tables both sides can sync, and how: what the schemas and the config come to.
 
-use super::schema::{Agreed, Drift, default_of, who_changed};
+use super::schema::{Drift, default_of, unlike};
 use crate::config::TableSetup;
 use crate::merge::TableRules;
 use crate::model::{Column, ForeignKey, ObjectKind, Schema, Skipped, Table, Value};
@@ -99,14 +99,11 @@ impl Layout {
         if !setup.sync {
             return Err(BY_CONFIG.into());
         }
-        if theirs.strict != local.strict {
-            let side = if local.strict { "laptop" } else { "server" };
-            return Err(format!(
-                "it is STRICT on the {side} alone, which refuses values that the other side takes"
-            ));
+        if let Some(reason) = unlike(local, theirs, &drift.before) {
+            return Err(reason);
         }
         let mut ours = local.clone();
-        let mut theirs = aligned(theirs, &ours, &drift.before)?;
+        let mut theirs = aligned(theirs, &ours)?;
         if let Some(names) = &setup.key {
             let missing = |name: &String| format!("key column \"{name}\" is not in the table");
             ours.key = names
@@ -136,8 +133,8 @@ impl Layout {
 /// What is said of a table that the config leaves out.
 const BY_CONFIG: &str = "left out by the config (sync = false)";
 
-/// The table with its columns in the other's order. `agreed` tells who changed a column.
-fn aligned(table: &Table, like: &Table, agreed: &Agreed) -> Result<Table, String> {
+/// The table with its columns in the other's order.
+fn aligned(table: &Table, like: &Table) -> Result<Table, String> {
     // A column that a side lacks altogether has barred the table before.
     let computed = |name: &str, side: &str| format!("column \"{name}\" is computed from others on the {side} alone");
     if let Some(column) = table.columns.iter().find(|column| like.column(&column.name).is_none()) {
@@ -148,17 +145,6 @@ fn aligned(table: &Table, like: &Table, agreed: &Agreed) -> Result<Table, String
         let index = table
             .column(&column.name)
             .ok_or_else(|| computed(&column.name, "server"))?;
-        let other = &table.columns[index];
-        if other.affinity != column.affinity || other.not_null != column.not_null {
-            return Err(format!(
-                "column \"{}\" is {} on the laptop and {} on the server{}. Make both alike: SQLite changes a column's type \
-                 only with a new table that takes the place of the old one",
-                column.name,
-                declaration(column),
-                declaration(other),
-                who_changed(agreed, &like.name, column, other),
-            ));
-        }
         order.push(index);
     }
     if let Some(index) =
@@ -170,16 +156,6 @@ fn aligned(table: &Table, like: &Table, agreed: &Agreed) -> Result<Table, String
         ));
     }
     Ok(in_order(table, like, &order))
-}
-
-/// A column's type as people write it.
-fn declaration(column: &Column) -> String {
-    let declared = if column.declared.is_empty() {
-        "without a type"
-    } else {
-        &column.declared
-    };
-    format!("{declared}{}", if column.not_null { " NOT NULL" } else { "" })
 }
 
 /// The table with the columns in this order.

@@ -10,6 +10,10 @@ use crate::control::types::{ErrorCode, Phase, PhaseEvent, SyncRequest};
 use crate::model::{Delta, Side};
 use crate::replica::{Changes, Generation, Head};
 
+/// How often both sides are asked before a look is given up. A file that was exchanged, a schema that was changed, a cycle
+/// that was cut off and bases that do not belong together can come together; a VACUUM counts as a change of the schema.
+const MAX_LOOKS: usize = 10;
+
 /// What both sides have changed, seen at one time, and what a merge makes of it.
 pub(super) struct Seen {
     pub from: Generation,
@@ -27,7 +31,7 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
         total: None,
     });
     let mut reopened = false;
-    loop {
+    for _ in 0..MAX_LOOKS {
         let (local, server) = match changes(pair).await {
             Ok(changes) => changes,
             // A schema that changed under our statements makes them fail; sessions opened anew read it anew.
@@ -56,6 +60,16 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
             None => begin_anew(pair, "a base lacks rows that it should have").await?,
         }
     }
+    Err(CycleError {
+        hint: Some(
+            "see whether a program exchanges a database's file or changes its schema again and again; \
+             the cycle is tried again"
+                .to_owned(),
+        ),
+        ..CycleError::failed(format!(
+            "read the changes: asked {MAX_LOOKS} times, and each time a side was another one than before; nothing was written"
+        ))
+    })
 }
 
 /// Merges what both sides changed since the base of that generation; `None` if the bases turn out not to be one.

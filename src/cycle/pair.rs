@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health::{self, Health};
+use super::health::Health;
 use super::history::History;
 use super::layout::Layout;
 use super::reach::{OverSsh, Reach};
 use super::schema::{Change, Drift};
-use super::{CycleError, first};
-use crate::config::Config;
+use super::{CycleError, client, first};
+use crate::config::{Config, EngineChoice};
 use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side};
 use crate::random;
-use crate::replica::{self, Head, Replica, Sql};
+use crate::replica::{Head, Replica, Sql};
 use crate::ssh::{DatabaseState, Hello, Link, SessionError, SessionOptions, Traffic};
 
 /// How long a statement waits for another program's lock.
@@ -23,6 +23,8 @@ pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// The laptop's base, in the state folder.
 const BASE: &str = "base.db";
+/// The folder with copies of the server's files, where the engine works on such, in the state folder.
+const SERVER: &str = "server";
 
 /// The laptop's database, the server's, and what was done between them.
 pub struct Pair {
@@ -76,13 +78,19 @@ impl Pair {
     /// # Errors
     /// As there.
     pub async fn reached_by(config: Config, reach: Box<dyn Reach>) -> Result<Self, CycleError> {
+        if config.remote.engine == EngineChoice::Sftp {
+            tracing::warn!(
+                "engine = \"sftp\" is the second best: the server's database file is exchanged whole, which any other engine \
+                 avoids; docs/configuration.md says what it cannot promise"
+            );
+        }
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
         let path = folder.join("history.db");
         private_file(&path)?;
         let (history, note) = History::open(&path)?;
-        let (client, copied) = client(&history, &path).await?;
+        let (client, copied) = client::name(&history, &path).await?;
         let mut pair = Self {
             config,
             reach,
@@ -196,36 +204,14 @@ impl Pair {
     pub(super) fn session_options(&self) -> SessionOptions {
         SessionOptions {
             busy_timeout: BUSY,
+            copies: self.config.daemon.state_dir.join(SERVER),
+            max_answer: usize::try_from(self.config.safety.max_answer).unwrap_or(usize::MAX),
             ..SessionOptions::new(
                 &self.config.remote.database,
                 self.config.remote.engine,
                 format!("{}.db", self.client),
             )
         }
-    }
-
-    /// A database that is missing is made from the other one, but only where the two never met: one that was there and
-    /// is gone may be on a disk that is not mounted.
-    async fn must_be_first(&mut self, side: Side, path: &str) -> Result<(), CycleError> {
-        let synced = replica::generation_of(&self.base_file()).is_some_and(|number| number > 0);
-        if !synced {
-            return Ok(());
-        }
-        let backup = match side {
-            Side::Local => String::new(),
-            Side::Server => format!("{}. ", self.bring_back(side, path).await),
-        };
-        Err(CycleError::attention(
-            format!(
-                "the {} database {path} was there at the last sync and is gone; nothing was written",
-                health::whose(side)
-            ),
-            format!(
-                "a disk that is not mounted, or a file that was moved? Put it back. {backup}To have it made anew from the {}: `{}`",
-                health::whose(side.other()),
-                self.start_over()
-            ),
-        ))
     }
 
     /// The laptop's base.
@@ -316,27 +302,6 @@ impl Pair {
         self.local = None;
         self.connect(progress).await
     }
-}
-
-/// The name of this laptop's sidecar on the server. A state folder that was copied gets another one, and says so: two
-/// daemons that move one base would each take the other's moves for a lost base.
-async fn client(history: &History, path: &Path) -> Result<(String, Option<String>), CycleError> {
-    let (known, file) = (history.fact("client").await?, inode(path));
-    let home = history.fact("client_file").await?;
-    let copied = known.is_some() && home.as_ref().is_some_and(|home| *home != file);
-    if home.as_ref() != Some(&file) {
-        history.keep_fact("client_file", file).await?;
-    }
-    if let Some(client) = known.filter(|_| !copied) {
-        return Ok((client, None));
-    }
-    let client = random_name()?;
-    history.keep_fact("client", client.clone()).await?;
-    let note = "the state folder is a copy of another one, and got a sidecar of its own on the server";
-    if copied {
-        tracing::warn!("{note}");
-    }
-    Ok((client, copied.then(|| note.to_owned())))
 }
 
 fn closed_meanwhile() -> CycleError {

@@ -33,7 +33,8 @@ impl Pair {
         } = interrupted;
         tracing::info!(cycle, ?cut, "going on from a cycle that was cut off");
         let keys = self.keys_of(&journal);
-        if cut == CutOff::BeforeAgreeing {
+        // Without all its tables the laptop's base cannot be brought up; then a new one is begun after this.
+        if cut == CutOff::BeforeAgreeing && self.has_all_tables_of(&journal) {
             self.take_over_base(&journal, &keys).await?;
         }
         let (local, server) = self.both()?;
@@ -83,6 +84,12 @@ impl Pair {
             .settle(&settled, &journal.from, &journal.to)
             .await
             .map_err(|error| CycleError::of_sql(Side::Local, error))
+    }
+
+    /// Whether every table of the journal is synced at the moment: none is held, or waits for the other side's schema.
+    fn has_all_tables_of(&self, journal: &Journal) -> bool {
+        let synced = |planned: &JournalTable| self.layout.local.iter().any(|table| table.name == planned.table);
+        journal.tables.iter().all(synced)
     }
 
     /// The journal's keys in the layout's order of tables.
@@ -164,7 +171,7 @@ impl<'a> Happened<'a> {
                 Side::Server => self.was_taken_there(table, there, write),
             });
             if !self.pushed {
-                keep_settled_conflicts(planned, table);
+                self.keep_settled_conflicts(planned, table, here, there);
             }
         }
         recount(&mut journal.summary, &journal.tables);
@@ -217,21 +224,29 @@ impl<'a> Happened<'a> {
         }
         known
     }
-}
 
-/// Without a push, a conflict is settled where a side took the merged row; any other is met again. What was not carried out
-/// is out of the journal by now.
-fn keep_settled_conflicts(planned: &mut JournalTable, table: &Table) {
-    let taken = Ends::of(table, planned.writes.iter()).keys;
-    let settled: Vec<bool> = planned
-        .conflicts
-        .iter()
-        .map(|conflict| taken.contains(&conflict.key))
-        .collect();
-    let mut keep = settled.iter();
-    planned.conflicts.retain(|_| keep.next().copied().unwrap_or(false));
-    let mut keep = settled.iter();
-    planned.records.retain(|_| keep.next().copied().unwrap_or(false));
+    /// Where nobody knows of a push, a conflict was settled if a side took the merged row, or if the version that lost is
+    /// no longer where it was. Any other is met again. The server may have taken the laptop's version and its base not
+    /// have moved: then both hold the same, nothing is met again, and this record is all that is left of what the server
+    /// had. What was not carried out is out of the journal's writes by now.
+    fn keep_settled_conflicts(&self, planned: &mut JournalTable, table: &Table, here: &Rows, there: &Rows) {
+        let taken = Ends::of(table, planned.writes.iter()).keys;
+        let settled: Vec<bool> = planned
+            .conflicts
+            .iter()
+            .map(|conflict| {
+                let gone = match conflict.winner {
+                    Side::Server => self.committed && here.get(&conflict.key) != conflict.local.as_ref(),
+                    Side::Local => there.get(&conflict.key) != conflict.server.as_ref(),
+                };
+                gone || taken.contains(&conflict.key)
+            })
+            .collect();
+        let mut keep = settled.iter();
+        planned.conflicts.retain(|_| keep.next().copied().unwrap_or(false));
+        let mut keep = settled.iter();
+        planned.records.retain(|_| keep.next().copied().unwrap_or(false));
+    }
 }
 
 /// The keys that writes concern, and the rows under them before and after.

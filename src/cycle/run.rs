@@ -12,6 +12,7 @@ use super::history::Journal;
 use super::layout::Layout;
 use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
+use super::readback::look_again;
 use super::{CycleError, Progress, Trigger, report};
 use crate::control::types::{CycleSummary, ErrorCode, Outcome, Phase, PhaseEvent, SyncRequest};
 use crate::model::{RowOp, Side};
@@ -303,6 +304,9 @@ async fn push_to_server(
             return Err(CycleError::of_sql(Side::Server, error));
         }
     };
+    if pushed.proven.contains(&false) {
+        look_again(pair, exchange, &pushed).await?;
+    }
     exchange.refuse(&pair.layout, Side::Server, &pushed);
     pair.counted = pushed.counts;
     Ok(backup)

@@ -21,6 +21,9 @@ const LEAST: u64 = 256 * 1024;
 /// A server that had this much more than is needed when the session was opened is not asked again.
 const AMPLE: u64 = 256 * 1024 * 1024;
 
+/// The folder of a database, in messages.
+const DATABASE: &str = "database";
+
 /// What a cycle will write, in bytes, estimated from above.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Need {
@@ -88,12 +91,12 @@ impl Room {
                 megabytes(self.free),
                 megabytes(self.need)
             ),
-            match self.side {
-                Side::Local => "free some space there, then `modsyncctl sync-now`",
-                Side::Server => {
+            match (self.side, self.what) {
+                (Side::Server, DATABASE) => {
                     "free some space there, then `modsyncctl sync-now`; with `--no-backup` it needs less, and the oldest \
                      of the backups beside the database may go"
                 }
+                _ => "free some space there, then `modsyncctl sync-now`",
             },
         ))
     }
@@ -119,7 +122,7 @@ impl Pair {
             room.must_do()?;
         }
         let Some(space) = space else { return Ok(()) };
-        let backup = match need.to_server > 0 && self.due_backup(request, trigger).await?.is_some() {
+        let backup = match need.to_server > 0 && self.backup_is_due(request, trigger).await? {
             true => space.database,
             false => 0,
         };
@@ -153,7 +156,7 @@ impl Pair {
         };
         let beside_database = need.to_local + if one_disk { ours } else { 0 };
         [
-            room("database", database, beside_database),
+            room(DATABASE, database, beside_database),
             room("state folder", state, ours),
         ]
         .into_iter()
@@ -176,7 +179,7 @@ impl Pair {
         let said = command(&*server.link, &script).await?;
         let Some(space) = Space::read(&said) else { return Ok(()) };
         for (what, folder, free, need) in [
-            ("database", database, space.beside_database, beside_database),
+            (DATABASE, database, space.beside_database, beside_database),
             ("state folder", sidecar, space.beside_sidecar, beside_sidecar),
         ] {
             let side = Side::Server;

@@ -1,12 +1,31 @@
 //! Takes the fields of an answer row one by one. What the far end says is data: checked, never trusted.
+//!
+//! A row has exactly the fields that were asked for, of the kind that was asked for; what is answered once is refused the
+//! second time. How much an answer may hold in all is the session's to watch.
 
 use super::sql::{Field, SqlError, SqlErrorKind};
-use crate::model::{Row, Value};
+use crate::model::{Key, Row, Value};
+
+/// More rows than this no database holds: the largest has less than 2^48 bytes. So counts can be added up.
+const MAX_COUNT: u64 = 1 << 48;
 
 /// The fields of one row, and what was being done, for the error.
 pub struct Fields {
     action: &'static str,
     rest: std::vec::IntoIter<Field>,
+}
+
+/// Takes the answer of a script that asks nothing: none.
+pub fn nothing(action: &'static str) -> impl FnMut(Vec<Field>) -> Result<(), SqlError> + Send {
+    move |row| Err(Fields::new(action, row).wrong())
+}
+
+/// Keeps what is answered once, and refuses it the second time.
+pub fn once<T>(slot: &mut Option<T>, value: T, fields: &Fields) -> Result<(), SqlError> {
+    match slot.replace(value) {
+        Some(_) => Err(fields.wrong()),
+        None => Ok(()),
+    }
 }
 
 /// The answer lacks what it must have.
@@ -25,7 +44,8 @@ impl Fields {
         }
     }
 
-    fn wrong(&self) -> SqlError {
+    /// The error of a row that is not what was asked for.
+    pub fn wrong(&self) -> SqlError {
         let message = format!(
             "{}: the engine's answer has another shape than was asked for",
             self.action
@@ -69,13 +89,32 @@ impl Fields {
         index.ok_or_else(|| self.wrong())
     }
 
-    /// All that is left, as values.
-    pub fn values(&mut self) -> Result<Row, SqlError> {
-        let mut values = Row::with_capacity(self.rest.len());
-        while self.rest.len() > 0 {
-            values.push(self.value()?);
+    /// How many of something there are: never fewer than none, nor more than a database can hold.
+    pub fn count(&mut self) -> Result<u64, SqlError> {
+        let count = u64::try_from(self.integer()?).ok().filter(|count| *count <= MAX_COUNT);
+        count.ok_or_else(|| self.wrong())
+    }
+
+    /// All that is left, as values; there must be `count` of them.
+    pub fn row(&mut self, count: usize) -> Result<Row, SqlError> {
+        if self.rest.len() != count {
+            return Err(self.wrong());
         }
-        Ok(values)
+        (0..count).map(|_| self.value()).collect()
+    }
+
+    /// All that is left, as a key of `count` columns. A row with NULL in its key is never told of.
+    pub fn key(&mut self, count: usize) -> Result<Key, SqlError> {
+        let key = self.row(count)?;
+        if key.iter().any(Value::is_null) {
+            return Err(self.wrong());
+        }
+        Ok(key)
+    }
+
+    /// Nothing may be left.
+    pub fn end(&self) -> Result<(), SqlError> {
+        if self.rest.len() > 0 { Err(self.wrong()) } else { Ok(()) }
     }
 
     /// All that is left, `None` where a cell is as in the base; there must be `count` of them.

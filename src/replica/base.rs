@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::answer::Fields;
+use super::answer::{Fields, nothing};
 use super::wire::{encode_sql, literal};
 use super::{FORMAT, Generation, Replica, Script, SqlError, names};
 use crate::model::{Table, Value};
@@ -63,7 +63,7 @@ impl Replica {
                 script.step(step);
             }
         }
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("keep the base")).await
     }
 
     /// The tables that the base has copies of, with the copies' columns: one round trip.
@@ -82,6 +82,7 @@ impl Replica {
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("read the base", row);
                 let (copy, column, primary) = (fields.text()?, fields.text()?, fields.integer()?);
+                fields.end()?;
                 let name = copy.strip_prefix("t_").unwrap_or(&copy);
                 if tables.last().is_none_or(|table| table.name != name) {
                     tables.push(BaseTable::new(name));
@@ -109,22 +110,23 @@ impl Replica {
         });
         let mut script = Script::new();
         script.step(format!("BEGIN;{}COMMIT;", begin.collect::<String>()));
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("keep the base")).await
     }
 
-    /// Forgets the base and begins a new lineage: the next changes are all rows.
+    /// Forgets the base, also of tables that are not synced at the moment, and begins a new lineage: the next changes are
+    /// all rows. Two round trips.
     ///
     /// # Errors
     /// When the session or SQLite fails.
     pub async fn begin(&mut self, generation: &Generation) -> Result<(), SqlError> {
-        let clear: String = self
-            .tables
+        let known = self.base_tables().await?;
+        let clear: String = known
             .iter()
-            .map(|table| format!("DELETE FROM {};", names::base(&table.name)))
+            .map(|copy| format!("DELETE FROM {};", names::base(&copy.name)))
             .collect();
         let mut script = Script::new();
         script.step(format!("BEGIN;{clear}{}COMMIT;", self.set_generation(generation)));
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("keep the base")).await
     }
 
     pub(super) fn set_generation(&self, generation: &Generation) -> String {

@@ -8,7 +8,11 @@ use crate::control::types::{RecentAssessment, SideCounts};
 use crate::model::{Table, Value};
 
 /// How many of the newest assessments are told.
-const RECENT: u32 = 5;
+const RECENT: usize = 5;
+/// How many retailers may have reviews waiting. They are all told in every `status`, so an answer with more is refused.
+const MAX_RETAILERS: usize = 10_000;
+/// How much of a text is told, in characters: these are for people, and go out with every `status`.
+const SHOWN: usize = 300;
 
 impl Replica {
     /// Counts: one round trip.
@@ -23,7 +27,7 @@ impl Replica {
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("count", row);
                 let tag = fields.text()?;
-                take(&mut counts, &tag, fields)
+                take(&mut counts, &self.tables, &tag, fields)
             })
             .await?;
         Ok(summed(counts))
@@ -72,34 +76,51 @@ pub(super) fn ask(script: &mut Script, tables: &[Table]) {
 
 /// The counts whose rows have all been taken.
 pub(super) fn summed(mut counts: SideCounts) -> SideCounts {
-    counts.rows = counts.tables.values().sum();
+    let sum = |counts: &mut dyn Iterator<Item = &u64>| counts.fold(0_u64, |sum, count| sum.saturating_add(*count));
+    counts.rows = sum(&mut counts.tables.values());
     if counts.pending_reviews.is_some() {
-        counts.pending_reviews = Some(counts.pending_by_retailer.values().sum());
+        counts.pending_reviews = Some(sum(&mut counts.pending_by_retailer.values()));
     }
     counts
 }
 
 /// Takes a row of the answer to [`ask`], after its tag.
-pub(super) fn take(counts: &mut SideCounts, tag: &str, mut fields: Fields) -> Result<(), SqlError> {
-    let words = |value: Value| if value.is_null() { None } else { Some(value.to_string()) };
+pub(super) fn take(counts: &mut SideCounts, tables: &[Table], tag: &str, mut fields: Fields) -> Result<(), SqlError> {
     match tag {
         "rows" => {
-            let table = fields.text()?;
-            counts.tables.insert(table, fields.integer()?.unsigned_abs());
+            let (table, rows) = (fields.text()?, fields.count()?);
+            let asked = tables.iter().any(|known| known.name == table);
+            if !asked || counts.tables.insert(table, rows).is_some() {
+                return Err(fields.wrong());
+            }
         }
         "reviews" => counts.pending_reviews = Some(0),
         "pending" => {
-            let retailer = words(fields.value()?).unwrap_or_default();
-            *counts.pending_by_retailer.entry(retailer).or_default() += fields.integer()?.unsigned_abs();
+            let (retailer, rows) = (words(&fields.value()?).unwrap_or_default(), fields.count()?);
+            let waiting = counts.pending_by_retailer.entry(retailer).or_default();
+            *waiting = waiting.saturating_add(rows);
+            if counts.pending_by_retailer.len() > MAX_RETAILERS {
+                return Err(fields.wrong());
+            }
         }
-        "assessed" => counts.assessed = Some(fields.integer()?.unsigned_abs()),
-        "recent" => counts.recent.push(RecentAssessment {
-            url: words(fields.value()?).unwrap_or_default(),
-            title: words(fields.value()?),
-            lifecycle_stage: words(fields.value()?),
-            assessed_at: words(fields.value()?),
+        "assessed" => counts.assessed = Some(fields.count()?),
+        "recent" if counts.recent.len() < RECENT => counts.recent.push(RecentAssessment {
+            url: words(&fields.value()?).unwrap_or_default(),
+            title: words(&fields.value()?),
+            lifecycle_stage: words(&fields.value()?),
+            assessed_at: words(&fields.value()?),
         }),
-        _ => return Err(super::answer::missing("count: a known row")),
+        _ => return Err(fields.wrong()),
     }
-    Ok(())
+    fields.end()
+}
+
+/// A value for people: its first words, without what a terminal would take for a command.
+fn words(value: &Value) -> Option<String> {
+    if value.is_null() {
+        return None;
+    }
+    let shown = value.to_string();
+    let printable = shown.chars().filter(|character| !character.is_control());
+    Some(printable.take(SHOWN).collect())
 }

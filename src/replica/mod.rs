@@ -6,13 +6,16 @@
 mod alter;
 mod answer;
 mod base;
+mod changes;
 mod counts;
 pub mod engine;
+pub mod late;
 mod local_sql;
 mod names;
 mod opening;
 mod proof;
 mod push;
+mod readback;
 mod schema;
 mod sql;
 pub mod sqlite;
@@ -25,6 +28,7 @@ pub use names::ident;
 pub use opening::{OpenError, Opening};
 pub use proof::TableDigest;
 pub use push::{Advance, Push, Pushed};
+pub use readback::holds;
 pub use sql::{Answer, Field, Script, Sql, SqlError, SqlErrorKind};
 
 use std::path::Path;
@@ -32,13 +36,17 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use answer::Fields;
+use changes::ChangesReader;
 use statements::TableSql;
 use wire::{encode_sql, literal};
 
-use crate::model::{Delta, Key, PartialRow, Row, Schema, Side, Table, TableDelta};
+use crate::model::{Delta, Key, Row, Schema, Side, Table};
 
 /// The form of the base's file; a base of another form is made anew.
 const FORMAT: i64 = 1;
+
+/// The one step of a look: `data_version`, and whether the file moved.
+pub const LOOK: &str = "SELECT 'i'||data_version,'i'||moved FROM modsync_look;";
 
 /// How many keys one query names.
 const KEYS_A_QUERY: usize = 1000;
@@ -178,13 +186,14 @@ impl Replica {
     /// When the session or SQLite fails.
     pub async fn look(&mut self) -> Result<Look, SqlError> {
         let mut script = Script::new();
-        script.step("SELECT 'i'||data_version,'i'||moved FROM modsync_look;");
+        script.step(LOOK);
         let mut look = None;
         self.sql
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("look", row);
-                look = Some((fields.integer()?, fields.integer()? != 0));
-                Ok(())
+                let seen = (fields.integer()?, fields.integer()? != 0);
+                fields.end()?;
+                answer::once(&mut look, seen, &fields)
             })
             .await?;
         let (data_version, moved) = look.ok_or_else(|| answer::missing("look"))?;
@@ -246,7 +255,8 @@ impl Replica {
                 script.step(query(sql, &values(chunk)));
             }
         }
-        let mut rows: Vec<Vec<Row>> = self.tables.iter().map(|_| Vec::new()).collect();
+        let widths: Vec<usize> = self.tables.iter().map(|table| table.columns.len()).collect();
+        let mut rows: Vec<Vec<Row>> = vec![Vec::new(); widths.len()];
         if script.steps().is_empty() {
             return Ok(rows);
         }
@@ -255,7 +265,10 @@ impl Replica {
                 let mut fields = Fields::new("read rows", row);
                 fields.expect("row")?;
                 let table = fields.index(rows.len())?;
-                rows[table].push(fields.values()?);
+                if wanted.get(table).is_none_or(Vec::is_empty) {
+                    return Err(fields.wrong());
+                }
+                rows[table].push(fields.row(widths[table])?);
                 Ok(())
             })
             .await?;
@@ -285,82 +298,4 @@ fn values(keys: &[Key]) -> String {
     }
     let tuple = |key: &Key| format!("({})", key.iter().map(literal).collect::<Vec<_>>().join(","));
     format!("VALUES{}", keys.iter().map(tuple).collect::<Vec<_>>().join(","))
-}
-
-/// Collects the answer to [`Replica::changes`].
-struct ChangesReader<'a> {
-    tables: &'a [Table],
-    head: Option<Head>,
-    delta: Delta,
-}
-
-impl<'a> ChangesReader<'a> {
-    fn new(tables: &'a [Table]) -> Self {
-        let delta = Delta {
-            tables: tables.iter().map(|_| TableDelta::default()).collect(),
-        };
-        Self {
-            tables,
-            head: None,
-            delta,
-        }
-    }
-
-    fn take(&mut self, row: Vec<Field>) -> Result<(), SqlError> {
-        let mut fields = Fields::new("read the changes", row);
-        match fields.text()?.as_str() {
-            "head" => {
-                let (schema_version, data_version) = (fields.integer()?, fields.integer()?);
-                let (lineage, number, file) = (fields.value()?, fields.value()?, fields.value()?);
-                let moved = fields.integer()? != 0;
-                let generation = lineage.as_str().zip(number.as_integer());
-                let generation = generation.map(|(name, number)| Generation {
-                    lineage: name.to_owned(),
-                    number,
-                });
-                let file = file.as_str().map(str::to_owned);
-                self.head = Some(Head {
-                    schema_version,
-                    data_version,
-                    generation,
-                    file,
-                    moved,
-                });
-            }
-            "changed" => {
-                let index = fields.index(self.tables.len())?;
-                let cells = fields.cells(self.tables[index].columns.len())?;
-                let key = self.tables[index]
-                    .key
-                    .iter()
-                    .map(|&column| cells[column].clone())
-                    .collect::<Option<Key>>();
-                let key = key.ok_or_else(|| answer::missing("read the changes: a key"))?;
-                self.delta.tables[index].changed.push(PartialRow { key, cells });
-            }
-            "deleted" => {
-                let index = fields.index(self.tables.len())?;
-                self.delta.tables[index].deleted.push(fields.values()?);
-            }
-            "table" => {
-                let index = fields.index(self.tables.len())?;
-                let (next_id, rows) = (fields.integer()?, fields.integer()?);
-                let table = &mut self.delta.tables[index];
-                table.next_id = self.tables[index].rowid.map(|_| next_id);
-                table.rows = rows.unsigned_abs();
-                table.unkeyed = fields.integer()?.unsigned_abs();
-                table.doubled = fields.integer()?.unsigned_abs();
-            }
-            _ => return Err(answer::missing("read the changes: a known row")),
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Changes, SqlError> {
-        let head = self.head.ok_or_else(|| answer::missing("read the changes: the head"))?;
-        Ok(Changes {
-            head,
-            delta: self.delta,
-        })
-    }
 }

@@ -53,13 +53,18 @@ impl From<SqlError> for OpenError {
 const DAMAGE: &str =
     "quick_check<>'ok' AND quick_check NOT LIKE 'CHECK constraint failed in %' AND quick_check NOT LIKE '% value in %'";
 
-/// Asks SQLite for the first damage of a file. Newer versions take a number here for the name of a table, so that it
-/// looks for the usual hundred.
-fn quick_check(tag: &str, file: &str) -> String {
+/// Asks SQLite for the first damage of all files that are open. It names the one: `*** in database base ***`. (One file alone
+/// cannot be asked for: a limit of lines has to stand before its name, and newer versions take that for a table's.)
+fn quick_check() -> String {
     format!(
-        "SELECT 't{tag}',{} FROM pragma_quick_check WHERE schema='{file}' AND {DAMAGE} LIMIT 1;",
+        "SELECT 'tdamage',{} FROM pragma_quick_check WHERE {DAMAGE} LIMIT 1;",
         encode_sql("quick_check")
     )
+}
+
+/// Whether it is the base's file that SQLite speaks of.
+fn speaks_of_base(verdict: &str) -> bool {
+    verdict.contains("in database base")
 }
 
 impl Replica {
@@ -68,8 +73,8 @@ impl Replica {
     /// # Errors
     /// See [`OpenError`]; among others when the database's text encoding is not UTF-8.
     pub async fn open(mut sql: Box<dyn Sql>, opening: &Opening<'_>) -> Result<(Self, Schema), OpenError> {
-        live_file(&mut *sql, opening.look_through).await?;
-        let reader = base_file(&mut *sql, opening).await?;
+        live_file(&mut *sql).await?;
+        let reader = both_files(&mut *sql, opening).await?;
         let replica = Self {
             sql,
             side: opening.side,
@@ -82,53 +87,83 @@ impl Replica {
         Ok((replica, reader.finish()))
     }
 
-    /// Looks through the live file from end to end: one round trip. `None`: it is whole.
+    /// Looks through both files from end to end: one round trip.
     ///
     /// # Errors
-    /// When the session or SQLite fails.
-    pub async fn first_damage(&mut self) -> Result<Option<String>, SqlError> {
+    /// [`OpenError::Damaged`] or [`OpenError::Base`] when one of them is not whole, or when the session or SQLite fails.
+    pub async fn look_through(&mut self) -> Result<(), OpenError> {
         let mut script = Script::new();
-        script.step(quick_check("live", "main"));
+        script.step(quick_check());
         let mut damage = None;
         let mut take = |row| {
             let mut fields = Fields::new("look through", row);
-            fields.expect("live")?;
+            fields.expect("damage")?;
             damage = Some(fields.text()?);
             Ok(())
         };
-        self.sql.run(&script, &mut take).await?;
-        Ok(damage)
+        self.sql.run(&script, &mut take).await.map_err(OpenError::of)?;
+        match damage {
+            None => Ok(()),
+            Some(verdict) if speaks_of_base(&verdict) => Err(OpenError::Base(verdict)),
+            Some(verdict) => Err(OpenError::Damaged(verdict)),
+        }
     }
 }
 
-async fn live_file(sql: &mut dyn Sql, look_through: bool) -> Result<(), OpenError> {
+async fn live_file(sql: &mut dyn Sql) -> Result<(), OpenError> {
     let mut script = Script::new();
     script.step(schema::ENCODING);
     script.step("SELECT 'tpages','i'||page_count FROM pragma_page_count;");
-    if look_through {
-        script.step(quick_check("live", "main"));
-    }
-    let (mut encoding, mut pages, mut damage) = (None, 0, None);
+    let (mut encoding, mut pages) = (None, 0);
     sql.run(&script, &mut |row| {
         let mut fields = Fields::new("open", row);
         match fields.text()?.as_str() {
             "pages" => pages = fields.integer()?,
-            "live" => damage = Some(fields.text()?),
             other => encoding = Some(other.to_owned()),
         }
         Ok(())
     })
     .await
     .map_err(OpenError::of)?;
-    match (pages, damage) {
-        (0, _) => Err(OpenError::Empty),
-        (_, Some(damage)) => Err(OpenError::Damaged(damage)),
+    match pages {
+        0 => Err(OpenError::Empty),
         _ => Ok(schema::check_encoding(encoding.as_deref().unwrap_or_default())?),
     }
 }
 
-/// Attaches the base's file and reads the live schema. Nothing is made in a file that is not a base or empty.
-async fn base_file(sql: &mut dyn Sql, opening: &Opening<'_>) -> Result<schema::Reader, OpenError> {
+/// Attaches the base's file, looks through both if that is wanted, and reads the live schema. Nothing is made in a file that
+/// is not a base or empty.
+async fn both_files(sql: &mut dyn Sql, opening: &Opening<'_>) -> Result<schema::Reader, OpenError> {
+    let (mut reader, mut damage) = (schema::Reader::default(), None);
+    let mut take = |row: Vec<Field>| {
+        if row.first() != Some(&Field::Value(Value::text("damage"))) {
+            return reader.take(row);
+        }
+        let mut fields = Fields::new("open", row);
+        fields.expect("damage")?;
+        let verdict = fields.text()?;
+        damage = Some(verdict.clone());
+        // Nothing more is to be done with these files.
+        Err(SqlError {
+            kind: SqlErrorKind::Corrupt,
+            message: verdict,
+        })
+    };
+    let ran = sql.run(&base_script(opening), &mut take).await;
+    match (ran, damage) {
+        (Ok(()), _) => Ok(reader),
+        (_, Some(verdict)) if !speaks_of_base(&verdict) => Err(OpenError::Damaged(verdict)),
+        // The live file has been read before.
+        (Err(error), _) if error.kind == SqlErrorKind::Corrupt => Err(OpenError::Base(error.message)),
+        (Err(error), _) if error.message.contains("modsync_base") => {
+            Err(OpenError::Base("it holds tables that are not modsync's".to_owned()))
+        }
+        (Err(error), _) if error.message.contains("same text encoding") => Err(OpenError::Base(error.message)),
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+fn base_script(opening: &Opening<'_>) -> Script {
     let mut script = Script::new();
     script.step(format!("ATTACH {} AS base;", literal(&Value::text(opening.sidecar))));
     script.step(
@@ -138,38 +173,17 @@ async fn base_file(sql: &mut dyn Sql, opening: &Opening<'_>) -> Result<schema::R
          UNION ALL SELECT 0 FROM pragma_table_info('meta','base') WHERE name NOT IN('id','format','lineage','number','file') LIMIT 1;",
     );
     if opening.look_through {
-        script.step(quick_check("base", "base"));
+        script.step(quick_check());
     }
     script.step(
         "PRAGMA base.synchronous=NORMAL;\
          CREATE TABLE IF NOT EXISTS base.meta(id INTEGER PRIMARY KEY CHECK(id=1),format INTEGER,lineage TEXT,number INTEGER,file TEXT);\
          CREATE TEMP TABLE modsync_head(schema_version,data_version,lineage,number,file,moved);\
+         CREATE TEMP TABLE modsync_proof(tbl,digest);\
          CREATE TEMP TABLE modsync_assert(holds CONSTRAINT modsync_assert CHECK(holds));",
     );
     for step in schema::script().steps() {
         script.step(step);
     }
-    let (mut reader, mut damage) = (schema::Reader::default(), None);
-    let mut take = |row: Vec<Field>| {
-        if row.first() == Some(&Field::Value(Value::text("base"))) {
-            let mut fields = Fields::new("open", row);
-            fields.expect("base")?;
-            damage = Some(fields.text()?);
-            // Nothing more is to be done with this file.
-            return Err(SqlError {
-                kind: SqlErrorKind::Corrupt,
-                message: damage.clone().unwrap_or_default(),
-            });
-        }
-        reader.take(row)
-    };
-    match sql.run(&script, &mut take).await {
-        Ok(()) => Ok(reader),
-        Err(error) if error.kind == SqlErrorKind::Corrupt => Err(OpenError::Base(error.message)),
-        Err(error) if error.message.contains("modsync_base") => {
-            Err(OpenError::Base("it holds tables that are not modsync's".to_owned()))
-        }
-        Err(error) if error.message.contains("same text encoding") => Err(OpenError::Base(error.message)),
-        Err(error) => Err(error.into()),
-    }
+    script
 }

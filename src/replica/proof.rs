@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::answer::Fields;
+use super::answer::{self, Fields};
 use super::statements::TableSql;
 use super::{Replica, Script, SqlError};
 use crate::model::Key;
@@ -29,20 +29,18 @@ impl Replica {
             "BEGIN;DROP TABLE IF EXISTS temp.modsync_digest;CREATE TEMP TABLE modsync_digest(tbl,n,digest);{collect}COMMIT;"
         ));
         script.step("SELECT 'i'||tbl,'i'||n,coalesce('b'||hex(digest),'b') FROM temp.modsync_digest;");
-        let mut digests = vec![TableDigest::default(); self.tables.len()];
+        let mut digests: Vec<Option<TableDigest>> = vec![None; self.tables.len()];
         self.sql
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("prove", row);
                 let table = fields.index(digests.len())?;
-                let rows = u64::try_from(fields.integer()?).unwrap_or(0);
-                digests[table] = TableDigest {
-                    rows,
-                    digest: fields.blob()?,
-                };
-                Ok(())
+                let (rows, digest) = (fields.count()?, fields.blob()?);
+                fields.end()?;
+                answer::once(&mut digests[table], TableDigest { rows, digest }, &fields)
             })
             .await?;
-        Ok(digests)
+        let digests: Option<Vec<TableDigest>> = digests.into_iter().collect();
+        digests.ok_or_else(|| answer::missing("prove: a table"))
     }
 
     /// The digest of each row of one table, by key: one round trip.
@@ -54,12 +52,13 @@ impl Replica {
         if let Some(sql) = self.statements().get(table) {
             script.step(sql.row_digests());
         }
+        let width = self.tables.get(table).map_or(0, |table| table.key.len());
         let mut digests = BTreeMap::new();
         self.sql
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("prove", row);
                 let digest = fields.blob()?;
-                digests.insert(fields.values()?, digest);
+                digests.insert(fields.row(width)?, digest);
                 Ok(())
             })
             .await?;

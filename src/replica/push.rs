@@ -1,8 +1,10 @@
 //! Guarded writes, and the base's move that follows them.
 
-use super::answer::{Fields, missing};
+use super::answer::{self, Fields, missing, nothing};
 use super::statements::TableSql;
-use super::{FORMAT, Generation, KEYS_A_QUERY, Replica, Script, SqlError, SqlErrorKind, counts, names, values};
+use super::{
+    FORMAT, Generation, KEYS_A_QUERY, Replica, Script, SqlError, SqlErrorKind, counts, names, readback, values,
+};
 use crate::control::types::SideCounts;
 use crate::merge::Settled;
 use crate::model::{Key, RowOp, Table, Trigger};
@@ -40,8 +42,17 @@ pub struct Pushed {
     pub refused: Vec<Vec<usize>>,
     /// By table, those that a constraint of this side's schema refuses.
     pub barred: Vec<Vec<usize>>,
+    /// By table, whether what the side read back is what it was given; empty when it was not asked for.
+    pub proven: Vec<bool>,
     /// What the side holds now, when [`Push::count`] asked for it.
     pub counts: Option<SideCounts>,
+}
+
+impl Push<'_> {
+    /// Whether the side tells what it read back. The laptop's own SQLite need not; what moves a base is the server's.
+    fn is_proven(&self) -> bool {
+        self.read_back && self.advance.is_some() && self.ops.iter().any(|ops| !ops.is_empty())
+    }
 }
 
 impl Replica {
@@ -56,6 +67,7 @@ impl Replica {
         let (mut refused, mut barred) = (none(), none());
         let ops: Vec<usize> = push.ops.iter().map(Vec::len).collect();
         let mut counts = push.count.then(SideCounts::default);
+        let mut proofs: Vec<Option<Vec<u8>>> = vec![None; ops.len()];
         self.sql
             .run(&script, &mut |row| {
                 let mut fields = Fields::new("write", row);
@@ -64,22 +76,44 @@ impl Replica {
                     ("refused", _) => {
                         let table = fields.index(ops.len())?;
                         let seq = fields.index(ops[table])?;
-                        match fields.index(2)? {
-                            0 => refused[table].push(seq),
-                            _ => barred[table].push(seq),
+                        let which = match fields.index(2)? {
+                            0 => &mut refused[table],
+                            _ => &mut barred[table],
+                        };
+                        fields.end()?;
+                        // They are answered in the order of their numbers.
+                        if which.last().is_some_and(|last| *last >= seq) {
+                            return Err(fields.wrong());
                         }
+                        which.push(seq);
                         Ok(())
                     }
-                    (_, Some(counts)) => counts::take(counts, &tag, fields),
-                    _ => Err(missing("write: a known row")),
+                    ("proof", _) => {
+                        let table = fields.index(ops.len())?;
+                        let digest = fields.blob()?;
+                        fields.end()?;
+                        answer::once(&mut proofs[table], digest, &fields)
+                    }
+                    (_, Some(counts)) => counts::take(counts, &self.tables, &tag, fields),
+                    _ => Err(fields.wrong()),
                 }
             })
             .await
             .map_err(explain)?;
         let counts = counts.map(counts::summed);
+        let proven = push.ops.iter().enumerate().map(|(table, ops)| {
+            let done = |seq: usize| {
+                [&refused, &barred]
+                    .iter()
+                    .all(|kind| kind[table].binary_search(&seq).is_err())
+            };
+            ops.is_empty() || proofs[table].as_ref() == Some(&readback::expected(ops, done))
+        });
+        let proven = if push.is_proven() { proven.collect() } else { Vec::new() };
         Ok(Pushed {
             refused,
             barred,
+            proven,
             counts,
         })
     }
@@ -94,7 +128,7 @@ impl Replica {
             .collect();
         let mut script = Script::new();
         // Before the backup, too: it takes long, and one of a file that was replaced is of no use.
-        script.step(self.assert_ground(push));
+        script.step(ASSERT_FILE.to_owned() + &self.assert_base(push));
         for sql in &statements {
             script.step(sql.clear());
         }
@@ -104,10 +138,7 @@ impl Replica {
             }
         }
         if let Some(backup) = push.backup {
-            script.step(format!(
-                "VACUUM main INTO {};",
-                super::literal(&crate::model::Value::text(backup))
-            ));
+            script.backup(backup);
         }
         // One step, which arrives as a whole or not at all, and which says nothing: an engine whose line is cut dies of its
         // next word. Rows that are written while no base knows of it could not be told from another program's.
@@ -123,6 +154,9 @@ impl Replica {
         }
         for sql in &touched {
             script.step(sql.refused());
+        }
+        if push.is_proven() {
+            script.step("SELECT 'tproof','i'||tbl,coalesce('b'||hex(digest),'b') FROM temp.modsync_proof;");
         }
         if push.count {
             counts::ask(&mut script, &self.tables);
@@ -140,10 +174,13 @@ impl Replica {
                 .filter(|(_, ops)| !ops.is_empty())
         };
         let [begin, end] = self.transaction_words();
-        let mut sql = begin.to_owned() + &self.assert_ground(push);
+        let mut sql = begin.to_owned() + &self.assert_base(push);
+        // Before anything of the live file is read: who has read already is not made to wait for another writer, but
+        // turned away at once, and in WAL mode can never get the lock once that one has written.
         if let Some(((_, table), _)) = touched().next() {
             sql += &take_lock(table);
         }
+        sql += ASSERT_FILE;
         sql += &self.assert_schema();
         // The changes carry the effects of the user's triggers already. They come back before anyone can see them gone.
         let triggers = || touched().flat_map(|((_, table), _)| &table.triggers);
@@ -160,6 +197,10 @@ impl Replica {
         }
         if push.read_back {
             touched().for_each(|((table, _), _)| sql += &table.read_back());
+        }
+        if push.is_proven() {
+            sql += "DELETE FROM temp.modsync_proof;";
+            touched().for_each(|((table, _), _)| sql += &table.prove());
         }
         for trigger in triggers() {
             sql += &create(trigger);
@@ -212,7 +253,7 @@ impl Replica {
         }
         let mut script = Script::new();
         script.step("COMMIT;");
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("unlock")).await
     }
 
     /// What begins and ends a step's transaction: under the lock it is a part of a larger one.
@@ -232,17 +273,14 @@ impl Replica {
         )
     }
 
-    /// Ends the script unless the file is the one that was compared, and the base is.
+    /// Ends the script unless the base is the one that was compared.
     ///
     /// It stands inside the transactions as well. An engine whose line was cut goes on with what it had received; behind
     /// a long backup it writes when a newer session may have moved base and rows on. What is read of the base here stays
     /// read-locked until the transaction ends, so no other session moves it meanwhile.
-    fn assert_ground(&self, push: &Push<'_>) -> String {
-        let base = push
-            .advance
-            .as_ref()
-            .map(|advance| self.assert_generation(advance.from));
-        "INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;".to_owned() + &base.unwrap_or_default()
+    fn assert_base(&self, push: &Push<'_>) -> String {
+        let from = push.advance.as_ref().map(|advance| advance.from);
+        from.map(|from| self.assert_generation(from)).unwrap_or_default()
     }
 
     fn assert_generation(&self, generation: &Generation) -> String {
@@ -286,9 +324,12 @@ impl Replica {
             moves += &table.advance_by_patch();
         }
         script.step(moves + &self.set_generation(to) + "COMMIT;");
-        self.sql.run(&script, &mut |_| Ok(())).await
+        self.sql.run(&script, &mut nothing("settle")).await
     }
 }
+
+/// Ends the script unless the path still leads to the open file.
+const ASSERT_FILE: &str = "INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;";
 
 /// Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a transaction over
 /// two files needs a super-journal.

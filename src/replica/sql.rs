@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
+use super::wire::literal;
 use crate::model::Value;
 
 /// Steps to run in order. The first error ends the script *and the session*: nothing after it runs, an open
@@ -10,6 +11,8 @@ use crate::model::Value;
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     steps: Vec<String>,
+    /// The step that makes a backup, and the backup's path.
+    backup: Option<(usize, String)>,
 }
 
 impl Script {
@@ -26,10 +29,29 @@ impl Script {
         self
     }
 
+    /// Adds the step that copies the database into a new file beside it. At most one to a script.
+    pub fn backup(&mut self, path: &str) -> &mut Self {
+        self.backup = Some((self.steps.len(), path.to_owned()));
+        self.step(format!("VACUUM main INTO {};", literal(&Value::text(path))))
+    }
+
     /// The steps, in order.
     #[must_use]
     pub fn steps(&self) -> &[String] {
         &self.steps
+    }
+
+    /// The script without its backup, and the backup's path: for a carrier that runs the steps elsewhere than beside
+    /// the database.
+    #[must_use]
+    pub fn apart_from_backup(&self) -> (Self, Option<&str>) {
+        let mut rest = self.clone();
+        let Some((step, path)) = &self.backup else {
+            return (rest, None);
+        };
+        rest.backup = None;
+        rest.steps.remove(*step);
+        (rest, Some(path))
     }
 }
 

@@ -50,6 +50,21 @@ pub fn literal(value: &Value) -> String {
     }
 }
 
+/// The field that [`encode_sql`] makes of this value: what an honest engine answers for it.
+#[must_use]
+pub fn encode(value: &Value) -> String {
+    match value {
+        Value::Null => "n".to_owned(),
+        Value::Integer(integer) => format!("i{integer}"),
+        Value::Real(real) => format!("f{:016X}", real.to_bits()),
+        Value::Text(bytes) => match printable(bytes) {
+            Some(text) => format!("t{text}"),
+            None => format!("x{}", upper_hex(bytes)),
+        },
+        Value::Blob(bytes) => format!("b{}", upper_hex(bytes)),
+    }
+}
+
 /// The fields of an answer row: a line without its end.
 ///
 /// # Errors
@@ -59,6 +74,16 @@ pub fn decode_row(line: &[u8]) -> Result<Vec<Field>, WireError> {
         .enumerate()
         .map(|(index, field)| decode_field(field).ok_or(WireError { field: index + 1 }))
         .collect()
+}
+
+/// How much memory a row takes, in bytes: about what it costs to keep it.
+#[must_use]
+pub fn memory_of(row: &[Field]) -> usize {
+    let cells = row.iter().map(|field| match field {
+        Field::Value(Value::Text(bytes) | Value::Blob(bytes)) => bytes.len(),
+        _ => 0,
+    });
+    size_of::<Vec<Field>>() + size_of_val(row) + cells.sum::<usize>()
 }
 
 fn decode_field(field: &[u8]) -> Option<Field> {

@@ -11,11 +11,11 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::config::ssh_config::{SshTarget, resolve};
-use crate::config::{self, Config, Environment, LoadOptions, Places};
+use crate::config::{self, Config, EngineChoice, Environment, LoadOptions, Places};
 use crate::model::to_hex;
 use crate::ssh::known_hosts::{self, KnownHosts, LookupName, Verdict};
 use crate::ssh::{
-    ConnectOptions, Connection, DatabaseState, Session, SessionError, SessionOptions, TransportError,
+    ConnectOptions, Connection, DatabaseState, Link as _, SessionError, SessionOptions, TransportError,
     TransportErrorKind, scan_host_key,
 };
 
@@ -46,6 +46,10 @@ pub(super) struct InitArgs {
     /// The private key [default: what ~/.ssh/config says].
     #[arg(long, value_name = "FILE")]
     identity_file: Option<String>,
+    /// The program that speaks SQL on the server: auto, sqlite3, python3, php, modsyncd; or sftp, the second best, for
+    /// hosts without a shell [default: auto].
+    #[arg(long)]
+    engine: Option<String>,
     /// The file of known host keys [default: ~/.ssh/known_hosts].
     #[arg(long, value_name = "FILE")]
     known_hosts: Option<String>,
@@ -116,6 +120,7 @@ fn config_text(args: &InitArgs, out: &mut dyn Write) -> anyhow::Result<String> {
         ("user", &args.user),
         ("identity_file", &args.identity_file),
         ("known_hosts", &args.known_hosts),
+        ("engine", &args.engine),
     ];
     for (key, value) in set {
         if let Some(value) = value {
@@ -211,14 +216,19 @@ async fn settle_host_key(args: &InitArgs, target: &SshTarget, out: &mut dyn Writ
 async fn try_server(config: &Config, target: &SshTarget, out: &mut dyn Write) -> anyhow::Result<()> {
     let connection = Connection::open(target, &ConnectOptions::default()).await?;
     let sidecar = format!("init-{}.db", to_hex(&std::process::id().to_be_bytes()));
-    let options = SessionOptions::new(&config.remote.database, config.remote.engine, sidecar);
-    let opened = Session::open(&connection, &options).await;
+    let mut options = SessionOptions::new(&config.remote.database, config.remote.engine, sidecar);
+    // Made by the engine that needs it alone, and for this look alone.
+    options.copies = config.daemon.state_dir.join(format!("init-{}", std::process::id()));
+    let opened = connection.open_session(&options).await;
+    let _ = fs::remove_dir_all(&options.copies);
     let local = config.local.database.exists();
     match opened {
         Ok((session, hello)) => {
             drop(session);
             // The sidecar was made for this look alone; a leftover is empty and in nobody's way.
-            if let Ok(sftp) = connection.sftp().await {
+            if config.remote.engine != EngineChoice::Sftp
+                && let Ok(sftp) = connection.sftp().await
+            {
                 let _ = sftp.remove(&hello.sidecar).await;
             }
             let engine = hello.engine.map(|engine| engine.to_string()).unwrap_or_default();

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::by_file::FileSql;
 use super::sftp::Sftp;
 use super::{Connection, Hello, Process, Session, SessionError, SessionOptions, Traffic, Transport, TransportError};
-use crate::replica::Sql;
+use crate::config::EngineChoice;
+use crate::replica::{Sql, SqlErrorKind};
 
 /// A session with the server's database, and what was found there.
 pub type Opened = (Box<dyn Sql>, Hello);
@@ -41,8 +43,14 @@ pub trait Link: Send + Sync {
 impl Link for Connection {
     fn open_session<'a>(&'a self, options: &'a SessionOptions) -> BoxFuture<'a, Result<Opened, SessionError>> {
         Box::pin(async move {
-            let (session, hello) = Session::open(self, options).await?;
-            Ok((Box::new(session) as Box<dyn Sql>, hello))
+            if options.engine == EngineChoice::Sftp {
+                let (session, hello) = FileSql::open(self.sftp().await?, self.server(), options).await?;
+                return Ok((Box::new(session) as Box<dyn Sql>, hello));
+            }
+            match Session::open(self, options).await {
+                Ok((session, hello)) => Ok((Box::new(session) as Box<dyn Sql>, hello)),
+                Err(error) => Err(self.or_files_alone(error).await),
+            }
         })
     }
 
@@ -60,5 +68,23 @@ impl Link for Connection {
 
     fn is_closed(&self) -> bool {
         Connection::is_closed(self)
+    }
+}
+
+impl Connection {
+    /// Says what to do where the server was asked to run a command and said nothing, but serves files.
+    async fn or_files_alone(&self, error: SessionError) -> SessionError {
+        let silent = matches!(&error, SessionError::Sql(sql) if sql.kind == SqlErrorKind::Lost);
+        if !silent || Connection::is_closed(self) || Connection::sftp(self).await.is_err() {
+            return error;
+        }
+        SessionError::Setup {
+            hello: Box::default(),
+            message: format!(
+                "cannot run a command on {}, which serves files alone: give the user a login shell, or set engine = \"sftp\", \
+                 the second best ({error})",
+                self.server()
+            ),
+        }
     }
 }

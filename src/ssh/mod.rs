@@ -1,6 +1,7 @@
 //! The way to the server: connection, authentication, known hosts, the SQL session and its engines, SFTP.
 
 mod auth;
+mod by_file;
 mod connection;
 mod fault;
 mod handshake;
@@ -13,6 +14,7 @@ mod session;
 pub mod sftp;
 mod transport;
 
+pub use by_file::lasting_base;
 pub use connection::{ConnectOptions, Connection, scan_host_key};
 pub use link::{Link, Opened};
 pub use session::{DatabaseState, Engine, FileFacts, Hello, Session, SessionError, SessionOptions, Space};

@@ -5,6 +5,7 @@ mod hello;
 mod launch;
 mod lines;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,13 @@ use crate::replica::{Answer, Script, Sql, SqlError, SqlErrorKind, sqlite, wire};
 /// How much may come before the first answer: banners and what the launch script says, in bytes.
 const MAX_HELLO: usize = 64 * 1024;
 
+/// Longest row, in bytes as it travels. A blob travels as twice its length in hexadecimal digits: 128 MB of blobs in one
+/// row is more than anybody keeps in a row that is to be synced, and a row is in memory as a whole.
+const MAX_LINE: usize = 256 * 1024 * 1024;
+/// Memory that one answer may take, in bytes. The largest honest answer is a first comparison, which tells all rows: a
+/// database of 250 MB takes some 300 MB.
+const MAX_ANSWER: usize = 1024 * 1024 * 1024;
+
 /// What a session opens, and its limits.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
@@ -33,6 +41,8 @@ pub struct SessionOptions {
     pub engine: EngineChoice,
     /// File name of this laptop's sidecar within the state folder on the server.
     pub sidecar: String,
+    /// Where an engine that works on copies keeps them on this machine.
+    pub copies: PathBuf,
     /// How long a statement waits for another program's lock.
     pub busy_timeout: Duration,
     /// How long nothing may come before an engine has greeted: login shells and launch scripts are quick.
@@ -40,22 +50,28 @@ pub struct SessionOptions {
     /// How long an engine may work on a request without a sign of life: comparing or copying a large database takes
     /// minutes. It says nothing of the line; that one is dead is noticed by what carries the session.
     pub patience: Duration,
-    /// Longest row of an answer, in bytes.
+    /// Longest row of an answer, in bytes as they travel.
     pub max_line: usize,
+    /// How much memory the rows of one answer may take, in bytes. Whoever asks keeps them, so this is what keeps a
+    /// server that answers without end from taking all there is.
+    pub max_answer: usize,
 }
 
 impl SessionOptions {
-    /// Options with the usual limits: 5 s for locks, 30 s for the greeting, 15 min for a request, 256 MiB a row.
+    /// Options with the usual limits: 5 s for locks, 30 s for the greeting, 15 min for a request, 256 MiB a row, 1 GiB an
+    /// answer.
     #[must_use]
     pub fn new(database: impl Into<String>, engine: EngineChoice, sidecar: impl Into<String>) -> Self {
         Self {
             database: database.into(),
             engine,
             sidecar: sidecar.into(),
+            copies: PathBuf::new(),
             busy_timeout: Duration::from_secs(5),
             greeting: Duration::from_secs(30),
             patience: Duration::from_secs(15 * 60),
-            max_line: 256 * 1024 * 1024,
+            max_line: MAX_LINE,
+            max_answer: MAX_ANSWER,
         }
     }
 }
@@ -98,6 +114,7 @@ pub struct Session {
     requests: u64,
     /// How long nothing may come while an answer is awaited and nothing can be sent.
     patience: Duration,
+    max_answer: usize,
     /// For messages: the engine and the database.
     engine: String,
     database: String,
@@ -122,6 +139,7 @@ impl Session {
             token,
             requests: 0,
             patience: options.greeting,
+            max_answer: options.max_answer,
             engine: "the launch script".to_owned(),
             database: options.database.clone(),
             broken: false,
@@ -235,9 +253,17 @@ impl Session {
 impl Sql for Session {
     fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
         Box::pin(async move {
+            let (limit, mut kept) = (self.max_answer, 0_usize);
             let taken = self
                 .request(script, &mut |line| {
                     let row = wire::decode_row(line).map_err(|error| protocol(&error.to_string()))?;
+                    kept = kept.saturating_add(wire::memory_of(&row));
+                    if kept > limit {
+                        let limit = limit / (1024 * 1024);
+                        return Err(protocol(&format!(
+                            "its rows take more than {limit} MiB of memory ([safety] max_answer)"
+                        )));
+                    }
                     answer(row)
                 })
                 .await;

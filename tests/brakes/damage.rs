@@ -28,6 +28,14 @@ pub fn delete_all_rows(stage: &mut Stage) {
     }
 }
 
+/// Every product gets another address, and what refers to it follows.
+pub fn rename_keys(stage: &mut Stage) {
+    stage.run(
+        "BEGIN; UPDATE products SET url=url||'?new';
+         UPDATE product_update_queue SET product_url=product_url||'?new'; COMMIT",
+    );
+}
+
 fn tables(stage: &Stage) -> Vec<String> {
     let database = stage.open();
     let mut names = database
@@ -48,8 +56,12 @@ pub fn replace_by_another_file(stage: &mut Stage) {
 }
 
 pub fn replace_by_another_database(stage: &mut Stage) {
-    std::fs::remove_file(stage.path()).unwrap();
-    stage.run("CREATE TABLE bookmark(url TEXT PRIMARY KEY, title TEXT); INSERT INTO bookmark VALUES('a', 'b')");
+    // Made elsewhere: the daemon looks at whatever stands in the place.
+    let bookmarks = stage.world.path("bookmarks.db");
+    crate::support::world::open(&bookmarks)
+        .execute_batch("CREATE TABLE bookmark(url TEXT PRIMARY KEY, title TEXT); INSERT INTO bookmark VALUES('a', 'b')")
+        .unwrap();
+    std::fs::rename(bookmarks, stage.path()).unwrap();
 }
 
 /// The same program's database, of somebody else. The right one is kept beside it.

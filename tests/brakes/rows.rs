@@ -15,7 +15,7 @@ use crate::stage::{Stage, play, products};
 #[case::table("table-emptied", |stage: &mut Stage| stage.run("DELETE FROM retailer_url_patterns"), Paste(0))]
 #[case::wiped("column-wiped", |stage: &mut Stage| stage.run("UPDATE products SET price=NULL"), Paste(0))]
 #[case::one_value("one-value", |stage: &mut Stage| stage.run("UPDATE products SET title='New'"), Paste(0))]
-#[case::renamed("keys-renamed", |stage: &mut Stage| stage.run("UPDATE products SET url=url||'?new'"), Paste(0))]
+#[case::renamed("keys-renamed", damage::rename_keys, Paste(0))]
 fn what_looks_like_an_accident_is_held_until_it_is_meant(
     #[values(Side::Local, Side::Server)] side: Side,
     #[case] name: &str,

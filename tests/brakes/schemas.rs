@@ -34,9 +34,9 @@ fn a_column_that_one_side_dropped_holds_its_table(#[values(Side::Local, Side::Se
 
 #[rstest]
 fn a_column_that_one_side_retyped_holds_its_table(#[values(Side::Local, Side::Server)] side: Side) {
-    const RETYPE: &str = "PRAGMA writable_schema=ON; UPDATE sqlite_master SET sql=replace(sql,'confidence REAL','confidence TEXT') \
-         WHERE name='retailer_url_patterns'; PRAGMA writable_schema=RESET; PRAGMA user_version=1; \
-         UPDATE retailer_url_patterns SET confidence=CAST(confidence AS TEXT)";
+    const RETYPE: &str = "CREATE TABLE anew(retailer TEXT PRIMARY KEY, url_pattern TEXT NOT NULL, code_pattern TEXT, confidence TEXT, \
+         last_updated TEXT); INSERT INTO anew SELECT * FROM retailer_url_patterns; DROP TABLE retailer_url_patterns; \
+         ALTER TABLE anew RENAME TO retailer_url_patterns";
     let way_on = PutRight(|stage| other(stage, RETYPE));
     stops(
         products(side),

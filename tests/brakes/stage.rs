@@ -186,7 +186,9 @@ pub fn stops((mut stage, daemon): (Stage, Daemon), damage: fn(&mut Stage), names
 fn tell(stage: &Stage, daemon: &Daemon, code: i32) -> String {
     let text = daemon.ctl(&["sync-now"]);
     let (json_code, summary) = daemon.json(&["sync-now"]);
+    daemon.until_status("a person is asked for", |status| status["state"] == "attention");
     let (status_code, status) = daemon.json(&["status"]);
+    assert_ne!(status["in_sync"], true);
     assert_eq!(
         (text.code, json_code, status_code),
         (code, code, 4),
@@ -201,7 +203,7 @@ fn tell(stage: &Stage, daemon: &Daemon, code: i32) -> String {
     let cycle = [
         "code", "error", "hint", "outcome", "reason", "held", "pulled", "pushed", "deleted", "backup",
     ];
-    let mut standing = pick(&status, &["state", "reason", "recommendation", "in_sync"]);
+    let mut standing = pick(&status, &["state", "reason", "recommendation"]);
     standing["last_cycle"] = pick(&status["last_cycle"], &["outcome", "reason", "hint", "held"]);
     let told = format!(
         "$ modsyncctl sync-now\n{}exit code {}\n\n$ modsyncctl sync-now --json\n{:#}\n\n$ modsyncctl status --json\n{:#}\n",

@@ -49,6 +49,7 @@ fn what_is_in_effect_is_shown_without_secrets() {
       sync.schedule           0 */15 * * * *
       sync.poll               2s
       safety.max_delete       7%
+      safety.max_answer       1GiB
       backup.enabled          true
       backup.min_interval     15m
       backup.keep_last        10
@@ -103,7 +104,7 @@ fn every_key_is_in_the_reference_and_in_the_example() {
         .filter_map(|word| word.split_once('.'))
         .map(|(_, key)| key)
         .collect();
-    assert_eq!(keys.len(), 29);
+    assert_eq!(keys.len(), 30);
     for key in keys {
         assert!(
             reference.contains(&format!("| `{key}` |")),

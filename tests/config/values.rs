@@ -76,6 +76,12 @@ safety | max_delete = 0.25
     F:7:1: safety.max_delete: a bare number has no unit: write for example "25%"
 safety | max_delete = "101%"
     F:7:1: safety.max_delete: "101%" is not allowed: "0%" to "100%"
+safety | max_answer = 1024
+    F:7:1: safety.max_answer: a bare 1024 has no unit: write for example "1024MiB" (KiB, MiB or GiB)
+safety | max_answer = "1KiB"
+    F:7:1: safety.max_answer: "1KiB" is not allowed: 1MiB to 1024GiB
+safety | max_answer = "1GB"
+    F:7:1: safety.max_answer: "1GB" is not a size: write a whole number with KiB, MiB or GiB, as in "512MiB"
 backup | keep_last = 0
     F:7:1: backup.keep_last: 0 is not allowed: 1 to 10000
 backup | keep_daily = -1

@@ -322,7 +322,10 @@ pub fn config(folder: &Path) -> Config {
             schedule: None,
             poll: Duration::from_secs(5),
         },
-        safety: Safety { max_delete: 0.25 },
+        safety: Safety {
+            max_delete: 0.25,
+            max_answer: 1 << 30,
+        },
         backup: Backup {
             enabled: true,
             min_interval: Duration::from_secs(900),

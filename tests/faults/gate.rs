@@ -61,8 +61,13 @@ impl Gate {
 impl Held {
     /// Ends the engine as a lack of memory or an administrator would.
     pub fn kill(&self) {
-        signal("KILL", self.engine);
+        self.signal("KILL");
         until("the engine is gone", || (!lives(self.engine)).then_some(()));
+    }
+
+    /// Sends the engine a signal by name.
+    pub fn signal(&self, name: &str) {
+        signal(name, self.engine);
     }
 
     /// Lets it go on with all that it has received.
@@ -81,7 +86,7 @@ impl Held {
 }
 
 /// Sends a signal by name.
-pub fn signal(name: &str, process: u32) {
+fn signal(name: &str, process: u32) {
     let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status();
     assert!(sent.unwrap().success(), "process {process} is gone");
 }

@@ -11,7 +11,7 @@ use rstest::rstest;
 use rusqlite::Connection;
 
 use crate::gate::{Gate, Held};
-use crate::rows::{SCHEMA, assert_all_there, assert_one_base, edit_both, sidecar};
+use crate::rows::{SCHEMA, assert_all_there, assert_one_base, calm, edit_both, sidecar};
 use crate::support::daemon::{Daemon, until};
 use crate::support::world::{World, dump, open, rows};
 
@@ -55,7 +55,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let mut world = World::with_schema(SCHEMA);
-        world.settings.insert("sync", "poll = \"1h\"\nwatch = false".to_owned());
+        calm(&mut world);
         let gate = Gate::on(&world);
         let daemon = Daemon::start(&world);
         daemon.until_in_sync();

@@ -14,7 +14,11 @@
 mod support;
 
 mod bytes;
+mod disk;
 mod gate;
 mod kills;
+mod locks;
+mod replaced;
 mod rows;
 mod sessions;
+mod still;

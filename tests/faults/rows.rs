@@ -92,3 +92,15 @@ pub fn sidecar(world: &World) -> PathBuf {
         .find_map(|file| Some(file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "db")));
     found.unwrap()
 }
+
+/// A daemon that notices everything soon, and takes a backup only when asked.
+pub fn eager(world: &mut World) {
+    world
+        .settings
+        .insert("sync", "poll = \"200ms\"\ndebounce = \"50ms\"".to_owned());
+}
+
+/// A daemon that does nothing by itself after its first cycle.
+pub fn calm(world: &mut World) {
+    world.settings.insert("sync", "poll = \"1h\"\nwatch = false".to_owned());
+}

@@ -40,6 +40,14 @@ pub fn places(pid: u32, wanted: &[u8]) -> Vec<String> {
     found
 }
 
+/// Whether a place is in a mapping as large as the stacks that the standard library gives to threads.
+pub fn is_on_a_stack(place: &str) -> bool {
+    let range = place.split_whitespace().nth(2).unwrap();
+    let (from, to) = range.split_once('-').unwrap();
+    let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).unwrap());
+    (2 << 20..=(2 << 20) + 0x2000).contains(&(to - from))
+}
+
 /// That the search finds what is there: a test's own words.
 #[test]
 fn what_is_in_memory_is_found() {

@@ -100,15 +100,19 @@ impl Sql for Carrier {
             // One side after the other, in the order in which they were asked: so a run can be run again.
             let _turn = world.laptops[self.laptop].turn.lock().await;
             let steps = script.steps();
+            self.cut = None;
             let mut done = 0;
             for index in 0..=steps.len() {
                 world.haunt().await;
                 let due = world.schedule(self.laptop).due(steps, index);
                 for harm in due {
-                    self.forward(&steps[done..index], answer).await?;
-                    done = index;
+                    // Another fault of this moment may have let a step go already.
+                    if done < index {
+                        self.forward(&steps[done..index], answer).await?;
+                        done = index;
+                    }
                     world.note(&harm);
-                    done += self.suffer(harm, &steps[index..], answer).await?;
+                    done += self.suffer(harm, &steps[done..], answer).await?;
                 }
             }
             self.forward(&steps[done..], answer).await

@@ -1,5 +1,7 @@
 //! Whether a conflict on record was one, and whether the right side won: by the rules of `docs/merge.md`.
 
+use std::collections::BTreeSet;
+
 use super::cell::{Cell, Time, read_time};
 use super::ledger::{Fact, Ledger};
 use super::record::Recorded;
@@ -10,7 +12,7 @@ use super::world::World;
 
 /// # Errors
 /// What is wrong with it.
-pub fn examine(world: &World, ledger: &Ledger, record: &Recorded) -> Result<(), String> {
+pub fn examine(world: &World, ledger: &Ledger, rekeyed: &BTreeSet<usize>, record: &Recorded) -> Result<(), String> {
     let table = &world.scenario.schema.tables[record.table];
     let words = |what: &str| {
         let columns: Vec<&str> = record
@@ -37,7 +39,8 @@ pub fn examine(world: &World, ledger: &Ledger, record: &Recorded) -> Result<(), 
         Some(server) if server != (record.winner == Place::Server) => return Err(words("THE WRONG SIDE WON")),
         Some(_) => {}
     }
-    match is_real(world, ledger, record) {
+    // A row that got another id is a new row to modsync, and may meet itself.
+    match rekeyed.contains(&record.table) || is_real(world, ledger, record) {
         true => Ok(()),
         false => Err(words("NO CONFLICT, AND ON RECORD")),
     }

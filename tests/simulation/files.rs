@@ -135,6 +135,7 @@ pub fn config(world: &World, laptop: usize) -> Config {
         },
         safety: Safety {
             max_delete: if scenario.brakes { 0.25 } else { 1.0 },
+            max_answer: 1 << 30,
         },
         backup: Backup {
             // Backups are named by the second, and two laptops are far faster here.

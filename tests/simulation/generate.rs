@@ -1,7 +1,7 @@
 //! Scenarios from seeds.
 
 use super::random::Random;
-use super::scenario::{Change, Event, Fault, Harm, Kind, Moment, Place, Scenario, What, Write};
+use super::scenario::{Addition, Change, Event, Fault, Harm, Kind, Moment, Place, Scenario, What, Write};
 use super::schema::Schema;
 
 struct Generator {
@@ -64,8 +64,24 @@ impl Generator {
                 sidecar: self.random.percent(50),
             },
             98 if seed.is_multiple_of(4) => Event::ReplaceFile,
+            99 if seed % 4 == 1 => self.addition(),
             _ => Event::Write(self.write(None)),
         }
+    }
+
+    fn addition(&mut self) -> Event {
+        self.number += 1;
+        let (table, number) = (self.random.below(self.tables), self.number);
+        let addition = match self.random.below(3) {
+            0 => Addition::Column { table, number },
+            1 => Addition::Table { number },
+            _ => Addition::Index { table, number },
+        };
+        let place = match self.random.below(self.laptops + 1) {
+            0 => Place::Server,
+            laptop => Place::Laptop(laptop - 1),
+        };
+        Event::Add { place, addition }
     }
 
     fn cycle(&mut self) -> Event {

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::additions;
 use super::cell::Cell;
 use super::conflicts;
 use super::ledger::{Fact, Ledger, Origin};
 use super::record::{self, Recorded};
-use super::scenario::{Place, What};
+use super::scenario::{Event, Place, What};
 use super::schema::Role;
 use super::snapshot::{self, Content, Meaning};
 use super::world::World;
@@ -23,6 +24,7 @@ pub fn judge(world: &World) -> Vec<String> {
     let records: Vec<Recorded> = laptops
         .flat_map(|laptop| record::read(&world.state(laptop).join("history.db"), laptop, schema))
         .collect();
+    world.count("conflict on record", records.len() as u64);
     let ledger = world.ledger();
     let case = Case {
         world,
@@ -39,7 +41,7 @@ pub fn judge(world: &World) -> Vec<String> {
     wrong.extend(
         records
             .iter()
-            .filter_map(|record| conflicts::examine(world, &ledger, record).err()),
+            .filter_map(|record| conflicts::examine(world, &ledger, &case.rekeyed, record).err()),
     );
     wrong
 }
@@ -48,6 +50,21 @@ pub fn judge(world: &World) -> Vec<String> {
 fn databases(world: &World, server: &Content) -> Vec<String> {
     let mut wrong = Vec::new();
     let tables = &world.scenario.schema.tables;
+    let added = world.scenario.events.iter().filter_map(|event| match event {
+        Event::Add { addition, .. } => additions::name(addition),
+        _ => None,
+    });
+    // A primary key of text has an index of its own.
+    let own = |name: String| [format!("sqlite_autoindex_{name}_1"), name];
+    let added = added.flat_map(|name| {
+        if name.contains("index") {
+            vec![name]
+        } else {
+            own(name).to_vec()
+        }
+    });
+    let expected: BTreeSet<String> = world.objects.iter().cloned().chain(added).collect();
+    let everywhere = additions::everything(&world.connection(Place::Server), &world.scenario.schema);
     for place in world.places() {
         let connection = world.connection(place);
         wrong.extend(
@@ -56,10 +73,16 @@ fn databases(world: &World, server: &Content) -> Vec<String> {
                 .map(|error| format!("{place:?}: {error}")),
         );
         let objects = snapshot::objects(&connection);
-        if objects != world.objects {
+        if objects != expected {
             wrong.push(format!(
-                "{place:?}: the schema is {objects:#?}, and was {:#?}",
-                world.objects
+                "{place:?}: the schema has {objects:?}, and should have {expected:?}"
+            ));
+        }
+        let everything = additions::everything(&connection, &world.scenario.schema);
+        if everything != everywhere {
+            wrong.push(format!(
+                "{place:?} (left) is not the server (right): {}",
+                only(&everything, &everywhere)
             ));
         }
         drop(connection);
@@ -92,6 +115,11 @@ fn databases(world: &World, server: &Content) -> Vec<String> {
     wrong
 }
 
+fn only(left: &[String], right: &[String]) -> String {
+    let only = |a: &[String], b: &[String]| a.iter().filter(|row| !b.contains(row)).cloned().collect::<Vec<_>>();
+    format!("{:?} / {:?}", only(left, right), only(right, left))
+}
+
 fn differ(left: &[snapshot::Row], right: &[snapshot::Row]) -> Option<String> {
     let only =
         |a: &[snapshot::Row], b: &[snapshot::Row]| a.iter().filter(|row| !b.contains(row)).cloned().collect::<Vec<_>>();
@@ -120,9 +148,7 @@ fn lost_values(world: &World, records: &[Recorded]) -> BTreeSet<Fact> {
 /// The tables whose rows got another id from somebody.
 fn rekeyed(world: &World) -> BTreeSet<usize> {
     let events = world.scenario.events.iter();
-    let changes = events
-        .flat_map(super::scenario::Event::writes)
-        .flat_map(|write| &write.changes);
+    let changes = events.flat_map(Event::writes).flat_map(|write| &write.changes);
     let rekeyed = changes
         .filter(|change| matches!(change.what, What::Rekey { .. }))
         .map(|change| change.table);
@@ -220,6 +246,11 @@ impl Case<'_> {
         if now.contains(&fact.value) || self.lost.contains(fact) {
             return true;
         }
+        // The row whose version lost may be the one that took this one's place.
+        let same = |lost: &Fact| (lost.table, lost.column, &lost.value) == (fact.table, fact.column, &fact.value);
+        if self.may_change_hands(fact.table) && self.lost.iter().any(same) {
+            return true;
+        }
         // A NULL that came with its row is nobody's value; without a base no NULL is.
         if fact.value.is_null() && (origin.inserted || self.world.lost_base() || !self.world.scenario.agreed) {
             return true;
@@ -232,7 +263,8 @@ impl Case<'_> {
                     other.table == fact.table && other.row == fact.row && other.column == fact.column
                 });
                 let others: BTreeSet<&Cell> = others.map(|(other, _)| &other.value).collect();
-                self.is_loose() && !now.is_empty()
+                let gone = now.is_empty() && self.ledger.deleted.contains(&(fact.table, fact.row.clone()));
+                gone || self.is_loose() && !now.is_empty()
                     || now.iter().any(|value| others.contains(value))
                     || self.is_given_up(fact)
             }
@@ -297,7 +329,8 @@ impl Case<'_> {
         for (fact, _) in self.ledger.standing() {
             *standing.entry((fact.table, &fact.row)).or_default() += 1;
         }
-        let deleted = self.ledger.deleted.iter().filter(|(table, _)| self.synced(*table));
+        let deleted = self.ledger.deleted.iter();
+        let deleted = deleted.filter(|(table, _)| self.synced(*table) && !self.rekeyed.contains(table));
         let back = deleted.filter(|(table, row)| {
             let fact = Fact {
                 table: *table,

@@ -10,11 +10,13 @@
 //! | file | idea |
 //! |---|---|
 //! | `scenario`, `generate`, `shrink` | what happens in a run, made of a seed, made short |
-//! | `schema`, `cell`, `values`, `operations` | the databases, and what programs do to them |
+//! | `schema`, `cell`, `values`, `operations`, `additions` | the databases, and what programs do to them |
+//! | `regressions` | what was found, as small scenarios |
 //! | `world`, `files`, `carrier`, `heal` | the run: files, daemons, faults |
 //! | `snapshot`, `ledger`, `record`, `judge`, `conflicts` | the oracle |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod additions;
 mod carrier;
 mod cell;
 mod conflicts;
@@ -26,6 +28,7 @@ mod ledger;
 mod operations;
 mod random;
 mod record;
+mod regressions;
 mod scenario;
 mod schema;
 mod shrink;
@@ -114,6 +117,7 @@ fn nothing_is_lost_whatever_happens() {
                         *total.entry(what).or_default() += count;
                     }
                     if !verdict.wrong.is_empty() {
+                        println!("seed {seed}: {}", verdict.wrong.join("; "));
                         failures.lock().unwrap().push((seed, verdict.wrong));
                     }
                 }

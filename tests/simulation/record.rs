@@ -17,7 +17,6 @@ pub struct Recorded {
     pub cycle: i64,
     pub table: usize,
     pub columns: Vec<usize>,
-    pub base: Option<Row>,
     pub local: Option<Row>,
     pub server: Option<Row>,
     pub winner: Place,
@@ -60,16 +59,16 @@ pub fn read(history: &Path, laptop: usize, schema: &Schema) -> Vec<Recorded> {
             Some(places.iter().map(|&place| Cell::of_json(&cells[place])).collect())
         };
         let columns = body["columns"].as_array().unwrap().iter();
-        let columns = columns.map(|column| {
+        // Columns that were added later are looked at as a part of everything alone.
+        let columns = columns.filter_map(|column| {
             let place = column.as_u64().unwrap() as usize;
-            places.iter().position(|other| *other == place).unwrap()
+            places.iter().position(|other| *other == place)
         });
         Recorded {
             laptop,
             cycle,
             table,
             columns: columns.collect(),
-            base: row("base"),
             local: row("local"),
             server: row("server"),
             winner: if body["winner"] == "server" {

@@ -56,6 +56,19 @@ pub enum Event {
     },
     /// The server's file is replaced by a copy of itself.
     ReplaceFile,
+    /// Something is added to the schema of one side.
+    Add {
+        place: Place,
+        addition: Addition,
+    },
+}
+
+/// What can be added to a schema.
+#[derive(Clone, Debug)]
+pub enum Addition {
+    Column { table: usize, number: u64 },
+    Table { number: u64 },
+    Index { table: usize, number: u64 },
 }
 
 /// One transaction.

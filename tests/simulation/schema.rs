@@ -82,11 +82,7 @@ impl Schema {
         if random.percent(25) {
             return products();
         }
-        let mut schema = Self {
-            ddl: String::new(),
-            tables: Vec::new(),
-            config: Vec::new(),
-        };
+        let mut schema = Self::empty();
         for _ in 0..random.between(1, 2) {
             match random.below(9) {
                 0 | 1 => schema.add_numbered(random),
@@ -103,6 +99,14 @@ impl Schema {
             schema.add_decided(random);
         }
         schema
+    }
+
+    pub fn empty() -> Self {
+        Self {
+            ddl: String::new(),
+            tables: Vec::new(),
+            config: Vec::new(),
+        }
     }
 
     /// `columns` as "name role declaration"; `tail` stands behind the last one.
@@ -206,7 +210,7 @@ impl Schema {
     }
 
     /// A group with its own time, beside other columns with theirs.
-    fn add_decided(&mut self, random: &mut Random) {
+    pub fn add_decided(&mut self, random: &mut Random) {
         let a = declaration(random);
         let columns = [
             ("k", Role::Key, "TEXT NOT NULL PRIMARY KEY"),

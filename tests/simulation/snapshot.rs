@@ -1,6 +1,6 @@
 //! What a database holds, row by row, and the same with ids that say nothing put out of sight.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 
@@ -78,11 +78,9 @@ fn referred(schema: &Schema, content: &Content, parent: usize, id: &Cell) -> Cel
     )
 }
 
-/// Everything that is in the schema of a database.
-pub fn objects(connection: &Connection) -> Vec<String> {
-    let mut statement = connection
-        .prepare("SELECT type || ' ' || name || ': ' || coalesce(sql,'') FROM main.sqlite_master ORDER BY 1")
-        .unwrap();
+/// The names of everything that is in the schema of a database.
+pub fn objects(connection: &Connection) -> BTreeSet<String> {
+    let mut statement = connection.prepare("SELECT name FROM main.sqlite_master").unwrap();
     let objects = statement.query_map([], |row| row.get(0)).unwrap();
     objects.map(Result::unwrap).collect()
 }

@@ -1,6 +1,6 @@
 //! One server, some laptops, and everybody who writes: the files of a run, and what is done with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,11 +11,11 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use super::carrier::{Ghost, Schedule, Way, script};
-use super::files;
 use super::ledger::Ledger;
 use super::operations::{self, Program};
 use super::scenario::{Event, Fault, Harm, Kind, Place, Scenario, Write};
 use super::snapshot::{self, Content};
+use super::{additions, files};
 
 /// How much was tried.
 pub type Tally = BTreeMap<String, u64>;
@@ -33,8 +33,8 @@ pub struct World {
     complaints: Mutex<Vec<String>>,
     /// Whether a base was thrown away, so that deleted rows may come back.
     lost_base: Mutex<bool>,
-    /// What the databases' schemas hold.
-    pub objects: Vec<String>,
+    /// What the databases' schemas hold at first.
+    pub objects: BTreeSet<String>,
 }
 
 pub struct Laptop {
@@ -132,15 +132,15 @@ impl World {
         locked(&self.tally).clone()
     }
 
-    fn count(&self, what: &str) {
-        *locked(&self.tally).entry(what.to_owned()).or_default() += 1;
+    pub fn count(&self, what: &str, number: u64) {
+        *locked(&self.tally).entry(what.to_owned()).or_default() += number;
     }
 
     /// Takes note that a fault happens.
     pub fn note(&self, harm: &Harm) {
         let words = format!("{harm:?}");
         let name = words.split(['(', ' ']).next().unwrap_or_default();
-        self.count(&format!("fault: {name}"));
+        self.count(&format!("fault: {name}"), 1);
     }
 
     /// A program's transaction, if the lock and the constraints let it.
@@ -155,13 +155,13 @@ impl World {
         };
         let before = snapshot::meaning(schema, &snapshot::read(&connection, schema).unwrap());
         if operations::write(&mut connection, &program, &write.changes).is_err() {
-            self.count("write refused");
+            self.count("write refused", 1);
             return;
         }
         let after = snapshot::meaning(schema, &snapshot::read(&connection, schema).unwrap());
         self.ledger().record(schema, &before, &after, &write.describe(schema));
-        self.count("write");
-        *locked(&self.tally).entry("change".to_owned()).or_default() += write.changes.len() as u64;
+        self.count("write", 1);
+        self.count("change", write.changes.len() as u64);
     }
 
     pub fn take_lock(&self, place: Place) -> bool {
@@ -199,6 +199,10 @@ impl World {
             Event::Write(write) => self.write(write),
             Event::Cycle { laptop, kind, faults } => {
                 self.cycle(*laptop, *kind, faults).await;
+            }
+            Event::Add { place, addition } => {
+                self.count("addition to a schema", 1);
+                additions::make(&self.connection(*place), &self.scenario.schema, addition).unwrap();
             }
             Event::Restart(laptop) => self.end_daemon(*laptop).await,
             Event::LoseBase { laptop, sidecar } => {
@@ -261,7 +265,7 @@ impl World {
         let before = self.both_contents(laptop);
         let mut slot = self.laptops[laptop].pair.lock().await;
         *self.schedule(laptop) = Schedule::new(faults);
-        self.count("cycle");
+        self.count("cycle", 1);
         let crash = &self.laptops[laptop].crash;
         let done = tokio::select! {
             biased;
@@ -285,7 +289,7 @@ impl World {
             Some(Ok(summary)) => summary,
             Some(Err(error)) => {
                 *locked(&self.laptops[laptop].disturbed) = true;
-                self.count("cycle that failed");
+                self.count("cycle that failed", 1);
                 if fired == 0 {
                     self.complain(format!("laptop {laptop}: a cycle without a fault failed: {error}"));
                 }

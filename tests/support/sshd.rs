@@ -54,11 +54,14 @@ impl Sshd {
         }
         keygen(&folder.path().join("user"), "ed25519", "");
         fs::copy(folder.path().join("user.pub"), folder.path().join("authorized_keys")).unwrap();
+        if !config.contains("Subsystem") {
+            config.push_str("Subsystem sftp internal-sftp\n");
+        }
         let path = folder.path().display();
         config.push_str(&format!(
             "ListenAddress 127.0.0.1\nPidFile none\nAuthorizedKeysFile {path}/authorized_keys\nStrictModes no\n\
              UsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             Subsystem sftp internal-sftp\nMaxStartups 100\nUseDNS no\nLogLevel VERBOSE\n",
+             MaxStartups 100\nUseDNS no\nLogLevel VERBOSE\n",
         ));
         fs::write(folder.path().join("sshd_config"), config).unwrap();
         // Needed by the server's privilege separation; the package makes it only when the system's own server starts.

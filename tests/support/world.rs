@@ -72,7 +72,8 @@ impl World {
         )
     }
 
-    fn in_folder(folder: tempfile::TempDir, sshd: Sshd) -> Self {
+    /// The same in a folder of the test's own choice.
+    pub fn in_folder(folder: tempfile::TempDir, sshd: Sshd) -> Self {
         for name in ["laptop", "site", "home"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }

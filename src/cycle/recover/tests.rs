@@ -201,13 +201,14 @@ fn without_a_push_a_conflict_counts_only_where_the_servers_version_was_taken() {
         write(Side::Server, Some(row("b", 2)), Some(row("b", 1))),
     ];
     let live = [row("a", 2), row("b", 1)];
-    let cut = kept_of_begun(journal(writes.clone(), conflicts.clone()), &live, &old());
+    let server = [row("a", 2), row("b", 2)];
+    let cut = kept_of_begun(journal(writes.clone(), conflicts.clone()), &live, &server);
     assert_eq!(cut.tables[0].conflicts, conflicts[..1]);
     assert_eq!((cut.tables[0].records.len(), cut.summary.conflicts), (1, 1));
     let untouched = kept_of_begun(
         journal(writes.clone(), conflicts.clone()),
         &[row("a", 1), row("b", 1)],
-        &old(),
+        &server,
     );
     assert_eq!(untouched.tables[0].conflicts, []);
     let pushed = kept_of_pushed(journal(writes, conflicts.clone()), &live, &live);

@@ -15,7 +15,7 @@ mod text;
 pub use agreed::Agreed;
 pub use plan::{Change, Drift};
 
-use crate::model::{Column, Declared, Value};
+use crate::model::{Column, Declared, Table, Value};
 
 /// The constant default that a `CREATE TABLE` gives to a column, NULL without one; `None` if it has no such column.
 pub fn default_of(table: &str, column: &str) -> Option<Value> {
@@ -24,8 +24,42 @@ pub fn default_of(table: &str, column: &str) -> Option<Value> {
     named.next().map(text::Definition::default)
 }
 
+/// Why rows cannot be compared although both sides have the columns: one table is STRICT, or a column has another type.
+pub fn unlike(ours: &Table, theirs: &Table, agreed: &Agreed) -> Option<String> {
+    if theirs.strict != ours.strict {
+        let side = if ours.strict { "laptop" } else { "server" };
+        return Some(format!(
+            "it is STRICT on the {side} alone, which refuses values that the other side takes"
+        ));
+    }
+    ours.columns.iter().find_map(|column| {
+        let other = theirs.columns.get(theirs.column(&column.name)?)?;
+        let alike = other.affinity == column.affinity && other.not_null == column.not_null;
+        (!alike).then(|| {
+            format!(
+                "column \"{}\" is {} on the laptop and {} on the server{}. Make both alike: SQLite changes a column's type \
+                 only with a new table that takes the place of the old one",
+                column.name,
+                declaration(column),
+                declaration(other),
+                who_changed(agreed, &ours.name, column, other),
+            )
+        })
+    })
+}
+
+/// A column's type as people write it.
+fn declaration(column: &Column) -> String {
+    let declared = if column.declared.is_empty() {
+        "without a type"
+    } else {
+        &column.declared
+    };
+    format!("{declared}{}", if column.not_null { " NOT NULL" } else { "" })
+}
+
 /// For people: which side declares a column otherwise than both once did.
-pub fn who_changed(agreed: &Agreed, table: &str, ours: &Column, theirs: &Column) -> String {
+fn who_changed(agreed: &Agreed, table: &str, ours: &Column, theirs: &Column) -> String {
     let Some(known) = agreed.table(table).and_then(|table| table.column(&ours.name)) else {
         return String::new();
     };

@@ -137,12 +137,34 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        what: "a table that is held for another type gets nothing else either",
+        before: Some(T),
+        local: "CREATE TABLE t(k TEXT PRIMARY KEY, v INTEGER)",
+        server: "CREATE TABLE t(k TEXT PRIMARY KEY, v, more); CREATE INDEX i ON t(k, v)",
+        changes: &[],
+        stays: &["! t: column \"v\" is INTEGER on the laptop and without a type on the server; the laptop changed it"],
+    },
+    Case {
+        what: "columns with constraints that can be added",
+        before: Some(T),
+        local: "CREATE TABLE t(k TEXT PRIMARY KEY, v, n INTEGER DEFAULT 1 CHECK(n > 0 AND n <> length(v)), p TEXT REFERENCES t(k) ON DELETE CASCADE)",
+        server: T,
+        changes: &[
+            "server: ALTER TABLE main.\"t\" ADD COLUMN \"n\" INTEGER DEFAULT 1 CHECK(n > 0 AND n <> length(v))",
+            "server: ALTER TABLE main.\"t\" ADD COLUMN \"p\" TEXT REFERENCES t(k) ON DELETE CASCADE",
+        ],
+        stays: &["t: column \"n\" is only on the laptop: the next cycle carries it over to the server"],
+    },
+    Case {
         what: "computed columns move no rows: one that cannot be added holds none",
         before: Some(T),
         local: "CREATE TABLE t(k TEXT PRIMARY KEY, v, twice AS (v||v), kept AS (v) STORED)",
         server: T,
         changes: &["server: ALTER TABLE main.\"t\" ADD COLUMN \"twice\" AS (v||v)"],
-        stays: &["t.kept: column \"kept\" cannot be made on the server: cannot add a STORED column"],
+        stays: &[
+            "t: column \"twice\" is only on the laptop: the next cycle",
+            "t.kept: column \"kept\" cannot be made on the server: cannot add a STORED column",
+        ],
     },
     Case {
         what: "triggers stay, with their statement",
@@ -169,16 +191,16 @@ const CASES: &[Case] = &[
         what: "views that what is there does not bear, and one on another",
         before: Some(T),
         local: "CREATE TABLE t(k TEXT PRIMARY KEY, v); CREATE VIEW b AS SELECT * FROM a; CREATE VIEW a AS SELECT k FROM t; \
-                CREATE VIEW c AS SELECT * FROM nothing; CREATE VIEW d AS SELECT * FROM c; CREATE VIEW e AS SELECT load_extension(v) FROM t",
+                CREATE VIEW c AS SELECT * FROM absent; CREATE VIEW d AS SELECT * FROM c; CREATE VIEW e AS SELECT load_extension(v) FROM t",
         server: T,
         changes: &[
             "server: CREATE VIEW main.a AS SELECT k FROM t",
             "server: CREATE VIEW main.b AS SELECT * FROM a",
         ],
         stays: &[
-            "c: a view only on the laptop: it cannot be made on the server: no such table: main.nothing",
+            "c: a view only on the laptop: it cannot be made on the server: no such table: main.absent",
             "d: a view only on the laptop: it cannot be made on the server: no such table: main.c",
-            "e: a view only on the laptop: it cannot be made on the server: not authorized to use function: load_extension",
+            "e: a view only on the laptop: it cannot be made on the server: unsafe use of load_extension()",
         ],
     },
 ];
@@ -369,6 +391,7 @@ fn giving_a_column_up_takes_what_depends_on_it_along() {
         table: "t".into(),
         name: name.into(),
         sql: String::new(),
+        computed: false,
         unique: vec![],
     };
     let mut drift = Drift {

@@ -1,5 +1,6 @@
 //! Reads a database's schema through SQL, so that both sides are read by the same text.
 
+mod bounds;
 mod reader;
 
 use super::sql::{Script, SqlError, SqlErrorKind};

@@ -1,8 +1,9 @@
 //! Puts together what the script answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::sql::{Field, SqlError, SqlErrorKind};
+use super::bounds::Bounds;
 use crate::model::{
     Affinity, Collation, Column, Declared, ForeignKey, Object, ObjectKind, Schema, Skipped, Table, Trigger, Value,
 };
@@ -18,7 +19,10 @@ const SHADOWS: [&str; 13] = [
 pub struct Reader {
     version: i64,
     sqlite: [u32; 3],
+    bounds: Bounds,
     objects: Vec<[String; 4]>,
+    /// Their names in lower case, those of triggers apart.
+    names: BTreeSet<(bool, String)>,
     columns: BTreeMap<String, Vec<RawColumn>>,
     indexes: BTreeMap<String, BTreeMap<String, RawIndex>>,
     foreign: BTreeMap<String, BTreeMap<i64, RawForeign>>,
@@ -62,6 +66,7 @@ impl Reader {
     /// # Errors
     /// When the row is none of the script's.
     pub fn take(&mut self, row: Vec<Field>) -> Result<(), SqlError> {
+        self.bounds.take(&row)?;
         self.sort_in(row).ok_or_else(|| SqlError {
             kind: SqlErrorKind::Protocol,
             message: "read the schema: the engine answered a row that was not asked for".into(),
@@ -80,14 +85,28 @@ impl Reader {
                 self.version = next()?.as_integer()?;
                 self.sqlite = sqlite_version(&text(next()?)?);
             }
-            "object" => self
-                .objects
-                .push([text(next()?)?, text(next()?)?, text(next()?)?, text(next()?)?]),
+            "object" => {
+                let object = [text(next()?)?, text(next()?)?, text(next()?)?, text(next()?)?];
+                // A trigger may have a table's name.
+                let name = (object[1] == "trigger", object[0].to_ascii_lowercase());
+                if !self.names.insert(name) {
+                    return None;
+                }
+                self.objects.push(object);
+            }
             "column" => {
                 let (table, name, declared) = (text(next()?)?, text(next()?)?, text(next()?)?);
                 let (not_null, primary, hidden) = (next()?.as_integer()?, next()?.as_integer()?, next()?.as_integer()?);
                 let affinity = affinity(&declared);
-                self.columns.entry(table).or_default().push(RawColumn {
+                let columns = self.columns.entry(table).or_default();
+                if columns
+                    .iter()
+                    .any(|known| known.column.name.eq_ignore_ascii_case(&name))
+                {
+                    return None;
+                }
+                self.bounds.widest = self.bounds.widest.max(columns.len());
+                columns.push(RawColumn {
                     column: Column {
                         name,
                         declared,

@@ -8,6 +8,7 @@
 //! | `modsync_delta_N` | view: live rows that the base lacks or has otherwise |
 //! | `modsync_gone_N` | view: keys of base rows that the live table lacks |
 //! | `modsync_expected_N`, `modsync_meant_N` | views: staged writes whose live row is as they expect it, as they left it |
+//! | `modsync_written_N` | view: digests of what the staged writes that were carried out left |
 //! | `modsync_d_N`, `modsync_x_N` | tables: both of them, as one read transaction saw them |
 //! | `modsync_report_N` | view: `modsync_d_N` in wire form, unchanged cells as `=` |
 //! | `modsync_p_N` | table: writes: `op` (I, U, R, D), `ok`, `barred`, `o…` old values, `n…` new ones, `m…` 1 where an update replaces |
@@ -258,6 +259,7 @@ impl<'a> TableSql<'a> {
             ),
             expected,
             meant,
+            self.written(),
         ]
     }
 
@@ -274,7 +276,7 @@ impl<'a> TableSql<'a> {
     /// What drops the temporary objects again, before a changed schema is prepared anew.
     #[must_use]
     pub fn forget(&self) -> String {
-        let views = ["delta", "gone", "report", "expected", "meant"]
+        let views = ["delta", "gone", "report", "expected", "meant", "written"]
             .map(|kind| format!("DROP VIEW IF EXISTS {};", self.temp(kind)));
         let tables = ["d", "x", "p"].map(|kind| format!("DROP TABLE IF EXISTS {};", self.temp(kind)));
         views.concat() + &tables.concat()

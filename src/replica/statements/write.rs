@@ -1,7 +1,7 @@
 //! Writes under guards: staged, checked against what the live table holds by then, carried out.
 
 use super::super::names::column;
-use super::super::wire::literal;
+use super::super::wire::{encode_sql, literal};
 use super::{TableSql, different, join};
 use crate::model::{Affinity, Collation, Column, RowOp, Value};
 
@@ -279,11 +279,47 @@ impl TableSql<'_> {
         )
     }
 
+    /// The view of what the staged writes that were carried out left in the cells that they wrote, as
+    /// [`readback`](super::super::readback) reckons it.
+    pub(super) fn written(&self) -> String {
+        let cells = join(
+            "||x'09'||",
+            self.columns().map(|(i, c)| {
+                let now = encode_sql(&column("t", &c.name));
+                format!("CASE WHEN p.op='U' AND p.m{i}=0 THEN '=' ELSE ({now}) END")
+            }),
+        );
+        let select = |which: &str, key: char| {
+            format!(
+                "SELECT p.seq AS seq,hex(sha3({cells},256)) AS d FROM {} p CROSS JOIN {} t WHERE p.ok AND {which} AND {}",
+                self.temp("p"),
+                self.live(),
+                self.names_key("p", key, "t"),
+            )
+        };
+        format!(
+            "CREATE TEMP VIEW modsync_written_{} AS {} UNION ALL {};",
+            self.index,
+            select("p.op='U'", 'o'),
+            select("p.op IN('I','R')", 'n'),
+        )
+    }
+
+    /// Puts the digest of what was written aside, inside the write transaction: who rolls that back loses it too.
+    #[must_use]
+    pub fn prove(&self) -> String {
+        format!(
+            "INSERT INTO temp.modsync_proof SELECT {},sha3(group_concat(d,''),256) FROM (SELECT d FROM {} ORDER BY seq);",
+            self.index,
+            self.temp("written"),
+        )
+    }
+
     /// Answers with the staged writes that were not carried out: their guards did not hold, or a constraint barred them.
     #[must_use]
     pub fn refused(&self) -> String {
         format!(
-            "SELECT 'trefused','i{}','i'||seq,'i'||barred FROM {} WHERE NOT ok;",
+            "SELECT 'trefused','i{}','i'||seq,'i'||barred FROM {} WHERE NOT ok ORDER BY seq;",
             self.index,
             self.temp("p")
         )

@@ -2,6 +2,8 @@
 //!
 //! One request at a time would cost a round trip for each chunk, so [`IN_FLIGHT`] of them are kept under way.
 
+use std::ops::Range;
+
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use russh_sftp::client::error::Error as ProtocolError;
@@ -9,23 +11,24 @@ use russh_sftp::protocol::{FileAttributes, OpenFlags};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::error::{failed, local};
-use super::{Sftp, SftpError};
+use super::{Sftp, SftpError, SftpErrorKind};
 
 /// Bytes of one read or write; every server takes that much.
 const CHUNK: u32 = 32 * 1024;
 /// Requests under way at once: half a megabyte, which fills 80 Mbit/s at 50 ms.
 const IN_FLIGHT: usize = 16;
 impl Sftp {
-    /// Copies a file of the server to `to`, from `offset` to the length that it has now. `progress` is told the bytes
-    /// of the file that are there so far, `offset` included. Returns the file's length.
+    /// Copies a file of the server to `to`, from the range's start to the length that it has now, which must not be
+    /// beyond the range's end. `progress` is told the bytes of the file that are there so far, those before the range
+    /// included. Returns the file's length.
     ///
     /// # Errors
-    /// When either side fails, or the file becomes shorter meanwhile. What was written by then is a good beginning:
+    /// When either side fails, or the file becomes shorter meanwhile or was longer than that. What was written by then is a good beginning:
     /// go on from its length.
     pub async fn download<W>(
         &self,
         path: &str,
-        offset: u64,
+        range: Range<u64>,
         to: &mut W,
         mut progress: impl FnMut(u64),
     ) -> Result<u64, SftpError>
@@ -34,7 +37,7 @@ impl Sftp {
     {
         let open = self.ask().open(path, OpenFlags::READ, FileAttributes::empty()).await;
         let handle = open.map_err(|error| failed("open", path, &error))?.handle;
-        let copied = self.copy_down(path, &handle, offset, to, &mut progress).await;
+        let copied = self.copy_down(path, &handle, range, to, &mut progress).await;
         let closed = self
             .ask()
             .close(handle)
@@ -49,7 +52,7 @@ impl Sftp {
         &self,
         path: &str,
         handle: &str,
-        offset: u64,
+        range: Range<u64>,
         to: &mut W,
         progress: &mut impl FnMut(u64),
     ) -> Result<u64, SftpError>
@@ -62,12 +65,25 @@ impl Sftp {
             .await
             .map_err(|error| failed("look at", path, &error))?;
         let length = attributes.attrs.size.unwrap_or_default();
+        let Range { start: offset, end } = range;
+        if length > end {
+            return Err(SftpError {
+                kind: SftpErrorKind::Resized,
+                message: format!("cannot read {path} on the server: it has {length} bytes, {end} were expected"),
+            });
+        }
         let starts = (offset..length).step_by(CHUNK as usize);
         let reads = starts.map(|at| self.read_fully(handle, at, length.saturating_sub(at).min(CHUNK.into())));
         let mut chunks = stream::iter(reads).buffered(IN_FLIGHT);
         let mut done = offset;
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| failed("read", path, &error))?;
+            let chunk = chunk.map_err(|error| {
+                let mut failure = failed("read", path, &error);
+                if matches!(error, ProtocolError::UnexpectedBehavior(_)) {
+                    failure.kind = SftpErrorKind::Resized;
+                }
+                failure
+            })?;
             to.write_all(&chunk)
                 .await
                 .map_err(|error| local("keep what was read of", path, &error))?;

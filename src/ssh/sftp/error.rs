@@ -28,6 +28,8 @@ pub enum SftpErrorKind {
     Unsupported,
     /// The connection ended, or no answer came.
     Lost,
+    /// The file has another length than was expected, or changes it while it is read.
+    Resized,
     /// Reading or writing on this side failed.
     Local,
     /// The server failed and gives no reason that SFTP has a number for: a full disk, a file in the way.

@@ -2,16 +2,20 @@
 
 mod copy;
 mod error;
+mod exchange;
+mod glance;
 
 use std::sync::Arc;
 
 use russh::ChannelMsg;
 use russh_sftp::client::error::Error as ProtocolError;
 use russh_sftp::client::{Config, RawSftpSession};
-use russh_sftp::protocol::{FileAttributes, Packet, StatusCode};
+use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 
 use self::error::failed;
 pub use self::error::{SftpError, SftpErrorKind};
+pub(super) use self::exchange::{Exchange, Exchanged};
+pub(super) use self::glance::Glance;
 use super::fault::within;
 use super::{Connection, Traffic, Transport, TransportError};
 
@@ -24,6 +28,7 @@ const REQUEST_SECONDS: u64 = 120;
 const MAX_NAMES: usize = 100_000;
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
 const FSYNC: &str = "fsync@openssh.com";
+const HARDLINK: &str = "hardlink@openssh.com";
 
 /// An SFTP session on one channel. Dropping it closes the channel.
 pub struct Sftp {
@@ -31,6 +36,7 @@ pub struct Sftp {
     traffic: Arc<Traffic>,
     can_posix_rename: bool,
     can_fsync: bool,
+    can_hardlink: bool,
 }
 
 /// What the server says of a file.
@@ -126,6 +132,7 @@ impl Connection {
             traffic: self.traffic(),
             can_posix_rename: version.extensions.contains_key(POSIX_RENAME),
             can_fsync: version.extensions.contains_key(FSYNC),
+            can_hardlink: version.extensions.contains_key(HARDLINK),
         })
     }
 }
@@ -135,6 +142,20 @@ impl Sftp {
     fn ask(&self) -> &RawSftpSession {
         self.traffic.add_round_trip();
         &self.raw
+    }
+
+    /// What an exchange of files needs and this server does not offer.
+    pub(super) fn lacks(&self) -> Vec<&'static str> {
+        let offered = [
+            (POSIX_RENAME, self.can_posix_rename),
+            (FSYNC, self.can_fsync),
+            (HARDLINK, self.can_hardlink),
+        ];
+        offered
+            .into_iter()
+            .filter(|(_, there)| !there)
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// What stands under a path, symbolic links followed.
@@ -256,16 +277,67 @@ impl Sftp {
             let message = format!("cannot rename {from} to {to} on the server: it lacks {POSIX_RENAME}");
             return Err(SftpError { kind, message });
         }
-        let mut names = Vec::new();
-        for name in [from, to] {
-            let length = u32::try_from(name.len()).map_err(|_| failed(ProtocolError::Limited("name".to_owned())))?;
-            names.extend_from_slice(&length.to_be_bytes());
-            names.extend_from_slice(name.as_bytes());
-        }
-        match self.ask().extended(POSIX_RENAME, names).await.map_err(failed)? {
+        let names = strings(&[from, to]).map_err(failed)?;
+        self.traffic.add_round_trip();
+        self.extended_status(POSIX_RENAME, names).await.map_err(failed)
+    }
+
+    /// A request that OpenSSH has added, answered by a status. Counts no round trip.
+    async fn extended_status(&self, request: &str, data: Vec<u8>) -> Result<(), ProtocolError> {
+        match self.raw.extended(request, data).await? {
             Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
-            Packet::Status(status) => Err(failed(ProtocolError::Status(status))),
-            _ => Err(failed(ProtocolError::UnexpectedPacket)),
+            Packet::Status(status) => Err(ProtocolError::Status(status)),
+            _ => Err(ProtocolError::UnexpectedPacket),
+        }
+    }
+
+    /// Makes a folder.
+    ///
+    /// # Errors
+    /// `Exists` if there is something of that name.
+    pub async fn make_dir(&self, path: &str, mode: u32) -> Result<(), SftpError> {
+        let attributes = FileAttributes {
+            permissions: Some(mode & 0o7777),
+            ..FileAttributes::empty()
+        };
+        match self.ask().mkdir(path, attributes).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.or_exists(path, failed("make the folder", path, &error)).await),
+        }
+    }
+
+    /// Makes an empty file that only its owner may open.
+    ///
+    /// # Errors
+    /// `Exists` if there is something of that name.
+    pub async fn make_file(&self, path: &str) -> Result<(), SftpError> {
+        let attributes = FileAttributes {
+            permissions: Some(0o600),
+            ..FileAttributes::empty()
+        };
+        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
+        match self.ask().open(path, flags, attributes).await {
+            Ok(opened) => self
+                .ask()
+                .close(opened.handle)
+                .await
+                .map(drop)
+                .map_err(|error| failed("close", path, &error)),
+            Err(error) => Err(self.or_exists(path, failed("create", path, &error)).await),
+        }
+    }
+
+    /// Gives a file a second name.
+    ///
+    /// # Errors
+    /// `Unsupported` if the server is not OpenSSH's or the like, `Denied` where the user may not, `Exists` if there is
+    /// something of that name.
+    pub async fn hard_link(&self, from: &str, to: &str) -> Result<(), SftpError> {
+        match self.ask().hardlink(from, to).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self
+                .or_exists(to, failed("link", &format!("{from} to {to}"), &error))
+                .await),
         }
     }
 
@@ -291,4 +363,15 @@ impl Sftp {
             message: format!("{}: {path} is there already", error.message),
         }
     }
+}
+
+/// Strings as the protocol has them.
+fn strings(words: &[&str]) -> Result<Vec<u8>, ProtocolError> {
+    let mut bytes = Vec::new();
+    for word in words {
+        let length = u32::try_from(word.len()).map_err(|_| ProtocolError::Limited("name".to_owned()))?;
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(word.as_bytes());
+    }
+    Ok(bytes)
 }

@@ -27,6 +27,9 @@ pub struct Change {
     pub name: String,
     /// The statement that makes it.
     pub sql: String,
+    /// Whether it is a column whose values are computed, which moves no rows.
+    #[serde(default)]
+    pub computed: bool,
     /// What a unique index keeps unique, where rows can be asked whether they are.
     #[serde(skip)]
     pub unique: Vec<(String, Collation)>,
@@ -134,6 +137,21 @@ impl Drift {
         let to = place(change.to);
         let of_table = |other: &Change| other.table.eq_ignore_ascii_case(&change.table);
         match change.kind {
+            ObjectKind::Column if change.computed => {
+                self.changes.retain(|other| other != change);
+                if !self
+                    .changes
+                    .iter()
+                    .any(|other| of_table(other) && other.kind == ObjectKind::Column)
+                {
+                    let waits = |barred: &Barred| !barred.held && barred.table.eq_ignore_ascii_case(&change.table);
+                    self.barred.retain(|barred| !waits(barred));
+                }
+                self.notes.push(Skipped {
+                    name: format!("{}.{}", change.table, change.name),
+                    reason: format!("column \"{}\" cannot be made on the {to}: {reason}", change.name),
+                });
+            }
             ObjectKind::Table | ObjectKind::Column => {
                 self.changes
                     .retain(|other| !of_table(other) || other.kind == ObjectKind::View);
@@ -251,6 +269,7 @@ fn change(to: Side, object: &Object, sql: String) -> Change {
         table: object.table.clone(),
         name: object.name.clone(),
         sql,
+        computed: false,
         unique: object.unique.clone(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::agreed::{AgreedColumn, AgreedTable};
 use super::super::text;
+use super::super::unlike;
 use super::{Barred, Change, Plan, change, is_as, needs, place};
 use crate::model::{Declared, Object, ObjectKind, Side};
 use crate::replica::ident;
@@ -91,6 +92,33 @@ impl Plan<'_> {
         {
             return;
         }
+        let (changes, mut held, waits) = self.lacking(ours, theirs, &known);
+        // A table that stays held in any case is left as it is.
+        let [ours, theirs] = [Side::Local, Side::Server].map(|side| self.schema(side).table(name));
+        let unlike = ours
+            .zip(theirs)
+            .and_then(|(ours, theirs)| unlike(ours, theirs, &self.drift.before));
+        if let Some(reason) = unlike {
+            held = held.or(waits.is_some().then_some(reason));
+        } else if held.is_none() {
+            self.common.insert(name.to_ascii_lowercase());
+            self.drift.changes.extend(changes);
+        }
+        let barred = held.clone().or(waits).map(|reason| Barred {
+            table: name.clone(),
+            reason,
+            held: held.is_some(),
+        });
+        self.drift.barred.extend(barred);
+    }
+
+    /// The changes that give either side the columns that it lacks; why the table is held, if it is, and what it waits for.
+    fn lacking(
+        &mut self,
+        ours: &Object,
+        theirs: &Object,
+        known: &AgreedTable,
+    ) -> (Vec<Change>, Option<String>, Option<String>) {
         let mut lacking = Vec::new();
         for (side, here, there) in [(Side::Local, ours, theirs), (Side::Server, theirs, ours)] {
             let only = here.columns.iter().filter(|column| find(there, &column.name).is_none());
@@ -99,7 +127,7 @@ impl Plan<'_> {
         let mut changes = Vec::new();
         let (mut held, mut waits) = (None, None);
         for (side, here, column) in lacking {
-            let reason = match self.column(side, here, column, &known) {
+            let reason = match self.column(side, here, column, known) {
                 Ok(change) => {
                     changes.push(change);
                     let words = format!(
@@ -115,20 +143,11 @@ impl Plan<'_> {
             };
             // A computed column moves no rows, so it holds none back.
             match column.generated {
-                true => self.note(&format!("{name}.{}", column.name), reason),
+                true => self.note(&format!("{}.{}", here.name, column.name), reason),
                 false => held = held.or(Some(reason)),
             }
         }
-        if held.is_none() {
-            self.common.insert(name.to_ascii_lowercase());
-            self.drift.changes.extend(changes);
-        }
-        let barred = held.clone().or(waits).map(|reason| Barred {
-            table: name.clone(),
-            reason,
-            held: held.is_some(),
-        });
-        self.drift.barred.extend(barred);
+        (changes, held, waits)
     }
 
     /// The change that gives a side's column to the other side, or why there is none.
@@ -170,6 +189,7 @@ impl Plan<'_> {
             table: table.name.clone(),
             name: column.name.clone(),
             sql,
+            computed: column.generated,
             unique: Vec::new(),
         })
     }
