@@ -186,6 +186,10 @@ pub(super) fn level(raw: &Raw) -> Result<String, Fault> {
 pub(super) fn host(raw: &Raw) -> Result<String, Fault> {
     let written = line(raw)?;
     if let Some((user, host)) = written.split_once('@') {
+        // Behind a colon somebody may have written a password.
+        let user = user.rsplit('/').next().unwrap_or(user);
+        let user = user.split(':').next().unwrap_or(user);
+        let written = format!("{user}@{host}");
         return Err(format!("\"{written}\" names a user too: write host = \"{host}\" and user = \"{user}\"").into());
     }
     if written.starts_with('-') || written.contains(|c: char| c.is_whitespace() || c == '/') {

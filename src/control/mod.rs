@@ -9,6 +9,7 @@ mod reply;
 mod routes;
 pub mod server;
 mod socket;
+mod stall;
 mod stream;
 pub mod types;
 mod words;

@@ -24,8 +24,6 @@ use super::{metrics, stream};
 pub(super) const MAX_BODY: usize = 64 * 1024;
 /// How long a client may take to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
-/// Event and log streams at once: they stay, and must leave connections for the others.
-const MAX_STREAMS: usize = 64;
 
 /// What exists, for whoever asked for something else.
 const ROUTES: &str = "GET /v1/status, POST /v1/sync, GET /v1/check, GET /v1/diff, GET /v1/verify, POST /v1/pause, \
@@ -36,7 +34,7 @@ struct Shared<H> {
     handler: Arc<H>,
     /// True once the daemon ends: streams end then.
     stopped: watch::Receiver<bool>,
-    /// Places for streams.
+    /// Places for event and log streams, which stay and must leave connections for the others.
     streams: Arc<Semaphore>,
 }
 
@@ -53,7 +51,7 @@ impl<H> Clone for Shared<H> {
 type Shares<H> = State<Shared<H>>;
 
 /// The table of contents of the socket.
-pub(super) fn router<H: Handler>(handler: Arc<H>, stopped: watch::Receiver<bool>) -> Router {
+pub(super) fn router<H: Handler>(handler: Arc<H>, stopped: watch::Receiver<bool>, streams: usize) -> Router {
     Router::new()
         .route("/v1/status", get(async |s: Shares<H>| s.answer(Request::Status).await))
         .route("/v1/check", get(async |s: Shares<H>| s.answer(Request::Check).await))
@@ -82,7 +80,7 @@ pub(super) fn router<H: Handler>(handler: Arc<H>, stopped: watch::Receiver<bool>
         .with_state(Shared {
             handler,
             stopped,
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            streams: Arc::new(Semaphore::new(streams)),
         })
 }
 
@@ -194,7 +192,7 @@ fn parse_body<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, ErrorBod
 fn too_many_streams() -> HttpResponse {
     reply::error(ErrorBody {
         code: ErrorCode::Busy,
-        error: format!("open a stream: {MAX_STREAMS} are open already"),
+        error: "open a stream: as many as there may be are open already".to_owned(),
         hint: Some("end a `modsyncctl status --watch` or `logs -f` that is not needed".to_owned()),
     })
 }

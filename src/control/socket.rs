@@ -1,12 +1,14 @@
 //! Where the control socket stands in the file system: who may open it, and what may be replaced.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, sleep};
 
 /// Why the control socket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,7 @@ pub async fn bind(path: &Path) -> Result<UnixListener, BindError> {
         .mode(0o700)
         .create(folder)
         .map_err(failed("create the folder of the control socket", folder))?;
+    let _alone = alone_in(folder).await?;
     refuse_occupied(path).await?;
     let nursery = tempfile::Builder::new()
         .prefix(".")
@@ -69,6 +72,28 @@ pub async fn bind(path: &Path) -> Result<UnixListener, BindError> {
     fs::set_permissions(&born, Permissions::from_mode(0o600)).map_err(failed("protect the control socket", path))?;
     fs::rename(&born, path).map_err(failed("put in place the control socket", path))?;
     Ok(listener)
+}
+
+/// How long another daemon that opens its socket in the same folder is waited for. It takes milliseconds.
+const ALONE: Duration = Duration::from_secs(5);
+
+/// A lock on the folder: of two daemons that look at once whether the path is free, one looks when the other is done.
+async fn alone_in(folder: &Path) -> Result<File, BindError> {
+    let failed = |source| BindError::Io {
+        action: "lock the folder of the control socket",
+        path: folder.to_path_buf(),
+        source,
+    };
+    let file = File::open(folder).map_err(failed)?;
+    let deadline = Instant::now() + ALONE;
+    loop {
+        match fs4::FileExt::try_lock(&file) {
+            Ok(()) => return Ok(file),
+            Err(fs4::TryLockError::WouldBlock) if Instant::now() < deadline => sleep(Duration::from_millis(10)).await,
+            Err(fs4::TryLockError::WouldBlock) => return Err(failed(io::ErrorKind::WouldBlock.into())),
+            Err(fs4::TryLockError::Error(cause)) => return Err(failed(cause)),
+        }
+    }
 }
 
 /// Fails unless `path` is free or a socket that nobody listens on.
@@ -99,17 +124,11 @@ async fn refuse_occupied(path: &Path) -> Result<(), BindError> {
 /// # Errors
 /// When the operating system does not tell.
 pub(super) fn peer_is_trusted(stream: &UnixStream) -> io::Result<bool> {
-    Ok(trusts(own_uid()?, stream.peer_cred()?.uid()))
+    Ok(trusts(rustix::process::geteuid().as_raw(), stream.peer_cred()?.uid()))
 }
 
 fn trusts(own: u32, peer: u32) -> bool {
     peer == own || peer == 0
-}
-
-/// The user that this process acts as, asked of a pair of sockets: the standard library has no other safe way.
-pub(super) fn own_uid() -> io::Result<u32> {
-    let (one, _other) = UnixStream::pair()?;
-    Ok(one.peer_cred()?.uid())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use super::{CycleError, History, Pair, Trigger};
 use crate::config::{self, EngineChoice};
 use crate::control::types::SyncRequest;
+use crate::replica::SqlError;
 use crate::ssh::Link;
 use crate::ssh::sftp::SftpError;
 
@@ -87,6 +88,12 @@ impl Pair {
         self.history.keep_fact(NAMED, time.to_string()).await?;
         let (_, server) = self.both()?;
         Ok(Some(path(&server.hello.database, time)))
+    }
+
+    /// Takes note of why a backup could not be taken, if it is that another laptop took one in the same second. Another
+    /// try gives ours the next one's name.
+    pub(super) fn backup_refused(&mut self, error: &SqlError) {
+        self.name_taken = error.message.contains("output file already exists");
     }
 
     /// Takes note of a backup, and tidies up behind the cycle's back: the new file gets the database's owner and

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ancestors::{self, Ancestors};
 use super::layout::Layout;
 use super::limits::Size;
 pub use super::limits::{Limits, Stopped};
@@ -59,6 +60,14 @@ pub fn touched_keys(local: &Delta, server: &Delta) -> Vec<Vec<Key>> {
         .collect()
 }
 
+/// What a merge goes out from.
+pub struct Origin<'a> {
+    /// The base's rows of the touched keys, by table.
+    pub base: Vec<Vec<Row>>,
+    /// Rows that stand in for the base's.
+    pub ancestors: &'a Ancestors,
+}
+
 /// Puts base, local and server side by side for each row that either side changed.
 fn triples(table: &Table, local: TableDelta, server: TableDelta, base: Vec<Row>) -> Vec<Triple> {
     let base: BTreeMap<Key, Row> = base.into_iter().map(|row| (table.key_of(&row), row)).collect();
@@ -88,6 +97,16 @@ fn triples(table: &Table, local: TableDelta, server: TableDelta, base: Vec<Row>)
     triples
 }
 
+/// Puts ancestors in the base's place. Where there is no base yet nothing counts as deleted, here neither.
+fn go_out_from(triples: &mut [Triple], ancestors: &ancestors::Rows, first: bool) {
+    for triple in triples {
+        let one_sided = triple.local.is_none() || triple.server.is_none();
+        if let Some(row) = ancestors.get(&triple.key).filter(|_| !(first && one_sided)) {
+            triple.base.clone_from(row);
+        }
+    }
+}
+
 /// Whether every cell that a side calls unchanged is in the base that it is held against. If not, the two bases are
 /// not one, whatever they say: a missing cell must never pass for a deleted row.
 #[must_use]
@@ -108,7 +127,7 @@ impl Exchange {
     pub fn new(
         layout: &Layout,
         [local, server]: [Delta; 2],
-        base: Vec<Vec<Row>>,
+        origin: Origin<'_>,
         zones: &Zones,
         limits: &Limits<'_>,
     ) -> Result<Self, Stopped> {
@@ -120,7 +139,7 @@ impl Exchange {
             .collect();
         let server_keys: Vec<BTreeSet<Key>> = server.tables.iter().map(changed_keys).collect();
         let tables = layout.local.iter().zip(&layout.rules);
-        let deltas = local.tables.into_iter().zip(server.tables).zip(base);
+        let deltas = local.tables.into_iter().zip(server.tables).zip(origin.base);
         let inputs = tables
             .zip(deltas)
             .map(|((table, rules), ((local, server), base))| TableInput {
@@ -128,7 +147,13 @@ impl Exchange {
                 rules,
                 first: limits.first,
                 next_id: local.next_id.max(server.next_id),
-                triples: triples(table, local, server, base),
+                triples: {
+                    let mut triples = triples(table, local, server, base);
+                    if let Some(ancestors) = origin.ancestors.of(table) {
+                        go_out_from(&mut triples, ancestors, limits.first);
+                    }
+                    triples
+                },
             });
         let plan = merge::merge(inputs.collect(), zones);
         let mut exchange = Self::from_plan(plan);

@@ -3,13 +3,15 @@
 //! One SQLite file in the state folder, written by this daemon alone. The journal is on disk before either database
 //! is touched, so a losing value is never only in memory.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 
+use super::ancestors::Ancestors;
 use super::{CycleError, aside};
 use crate::control::types::{ConflictRecord, CycleSummary};
 use crate::merge::Conflict;
@@ -26,6 +28,8 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS move_of_cycle ON move(cycle);
     CREATE TABLE IF NOT EXISTS conflict(id INTEGER PRIMARY KEY AUTOINCREMENT, cycle INTEGER NOT NULL, tbl TEXT NOT NULL,
         columns TEXT NOT NULL, body TEXT NOT NULL, record TEXT NOT NULL, seen INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE IF NOT EXISTS taken(cycle INTEGER PRIMARY KEY, kept_out TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS ancestor(tbl TEXT NOT NULL, columns TEXT NOT NULL, key TEXT NOT NULL, row TEXT);
     CREATE TABLE IF NOT EXISTS fact(name TEXT PRIMARY KEY, value TEXT NOT NULL);
 ";
 
@@ -63,6 +67,20 @@ pub struct JournalTable {
     pub conflicts: Vec<Conflict>,
     /// The conflicts for people.
     pub records: Vec<ConflictRecord>,
+}
+
+/// Keys of rows that a cycle left as they were, by table.
+pub type KeptOut = BTreeMap<String, Vec<Key>>;
+
+/// A cycle that was cut off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interrupted {
+    /// Its number.
+    pub cycle: i64,
+    /// What it was about to do.
+    pub journal: Journal,
+    /// When the laptop's writes are known to be committed: the rows that were left out of them.
+    pub kept_out: Option<KeptOut>,
 }
 
 /// What one cycle is about to do.
@@ -168,11 +186,25 @@ impl History {
         .await
     }
 
-    /// Turns the journal of a cycle into its record.
+    /// Writes down that the laptop's writes of a cycle are committed, all but those of some rows.
+    ///
+    /// # Errors
+    /// When the disk refuses; then the cycle must not go on.
+    pub(super) async fn taken(&self, cycle: i64, kept_out: &KeptOut) -> Result<(), CycleError> {
+        let kept_out = to_json(kept_out);
+        self.call("write the journal", move |connection| {
+            connection
+                .execute("INSERT OR REPLACE INTO taken VALUES(?1,?2)", params![cycle, kept_out])
+                .map(drop)
+        })
+        .await
+    }
+
+    /// Turns the journal of a cycle into its record. From now on `ancestors` are all there are.
     ///
     /// # Errors
     /// When the disk refuses; the journal then stays and the next cycle ends it.
-    pub async fn end(&self, cycle: i64, journal: Journal) -> Result<(), CycleError> {
+    pub(super) async fn end(&self, cycle: i64, journal: Journal, ancestors: Ancestors) -> Result<(), CycleError> {
         self.call("write the history", move |connection| {
             let transaction = connection.transaction()?;
             let summary = CycleSummary {
@@ -204,6 +236,45 @@ impl History {
                 }
             }
             transaction.execute("DELETE FROM journal WHERE cycle=?1", [cycle])?;
+            transaction.execute("DELETE FROM taken", [])?;
+            write_ancestors(&transaction, &ancestors)?;
+            transaction.commit()
+        })
+        .await
+    }
+
+    /// The rows that a merge goes out from where the base is older.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) async fn ancestors(&self) -> Result<Ancestors, CycleError> {
+        let rows: Vec<[Option<String>; 4]> = self
+            .call("read the history", |connection| {
+                let mut statement = connection.prepare_cached("SELECT tbl,columns,key,row FROM ancestor")?;
+                let rows = statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
+                rows.collect()
+            })
+            .await?;
+        let mut ancestors = Ancestors::default();
+        for [table, columns, key, row] in rows {
+            let table = table.unwrap_or_default();
+            let failed = |error| CycleError::failed(format!("read the history: an ancestor in {table}: {error}"));
+            let columns: Vec<String> = serde_json::from_str(&columns.unwrap_or_default()).map_err(failed)?;
+            let key: Key = serde_json::from_str(&key.unwrap_or_default()).map_err(failed)?;
+            let row = row.map(|row| serde_json::from_str(&row)).transpose().map_err(failed)?;
+            ancestors.insert(&table, &columns, key, row);
+        }
+        Ok(ancestors)
+    }
+
+    /// From now on these are all there are.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(super) async fn keep_ancestors(&self, ancestors: Ancestors) -> Result<(), CycleError> {
+        self.call("write the history", move |connection| {
+            let transaction = connection.transaction()?;
+            write_ancestors(&transaction, &ancestors)?;
             transaction.commit()
         })
         .await
@@ -213,19 +284,28 @@ impl History {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn interrupted(&self) -> Result<Option<(i64, Journal)>, CycleError> {
-        let found: Option<(i64, String)> = self
+    pub async fn interrupted(&self) -> Result<Option<Interrupted>, CycleError> {
+        let found: Option<(i64, String, Option<String>)> = self
             .call("read the journal", |connection| {
                 connection
-                    .query_row("SELECT cycle, body FROM journal ORDER BY cycle LIMIT 1", [], |row| {
-                        Ok((row.get(0)?, row.get(1)?))
-                    })
+                    .query_row(
+                        "SELECT cycle, body, kept_out FROM journal LEFT JOIN taken USING(cycle) ORDER BY cycle LIMIT 1",
+                        [],
+                        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                    )
                     .optional()
             })
             .await?;
-        let Some((cycle, body)) = found else { return Ok(None) };
+        let Some((cycle, body, kept_out)) = found else {
+            return Ok(None);
+        };
         match serde_json::from_str(&body) {
-            Ok(journal) => Ok(Some((cycle, journal))),
+            Ok(journal) => Ok(Some(Interrupted {
+                cycle,
+                journal,
+                // One that cannot be read is one that is not there: then the rows themselves are asked.
+                kept_out: kept_out.and_then(|text| serde_json::from_str(&text).ok()),
+            })),
             Err(error) => {
                 tracing::warn!(cycle, %error, "the journal of an interrupted cycle cannot be read; comparing anew");
                 self.drop_journal(cycle).await?;
@@ -306,6 +386,15 @@ impl History {
         })
         .await
     }
+}
+
+fn write_ancestors(transaction: &Transaction<'_>, ancestors: &Ancestors) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM ancestor", [])?;
+    let mut insert = transaction.prepare_cached("INSERT INTO ancestor VALUES(?1,?2,?3,?4)")?;
+    for (table, columns, key, row) in ancestors.iter() {
+        insert.execute(params![table, to_json(&columns), to_json(key), row.map(to_json)])?;
+    }
+    Ok(())
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -1,12 +1,13 @@
 //! What both sides changed, read at one time and merged: what a cycle writes, and what `check` and `diff` show.
 
-use super::exchange::{Exchange, Limits, Stopped, is_base_of, touched_keys};
+use super::ancestors::Ancestors;
+use super::exchange::{Exchange, Limits, Origin, Stopped, is_base_of, touched_keys};
 use super::health::whose;
 use super::pair::{Pair, random_name};
 use super::recover::CutOff;
 use super::{CycleError, Progress};
 use crate::control::types::{ErrorCode, Phase, PhaseEvent, SyncRequest};
-use crate::model::{Delta, Row, Side};
+use crate::model::{Delta, Side};
 use crate::replica::{Changes, Generation, Head};
 
 /// How often both sides are asked before a look is given up. A file that was exchanged, a schema that was changed, a cycle
@@ -89,8 +90,13 @@ async fn held_against_base(
         return Ok(None);
     }
     let deltas = [local.delta, server.delta.clone()];
+    let ancestors = pair.history.ancestors().await?;
+    let origin = Origin {
+        base,
+        ancestors: &ancestors,
+    };
     Ok(Some(Seen {
-        exchange: merge(pair, request, deltas, base, from.number == 0),
+        exchange: merge(pair, request, deltas, origin, from.number == 0),
         from,
         heads: [local.head, server.head],
         server: server.delta,
@@ -152,7 +158,7 @@ fn merge(
     pair: &Pair,
     request: &SyncRequest,
     deltas: [Delta; 2],
-    base: Vec<Vec<Row>>,
+    origin: Origin<'_>,
     first: bool,
 ) -> Result<Exchange, Stopped> {
     let limits = Limits {
@@ -160,7 +166,7 @@ fn merge(
         max_delete: pair.config.safety.max_delete,
         first,
     };
-    Exchange::new(&pair.layout, deltas, base, &pair.zones(), &limits)
+    Exchange::new(&pair.layout, deltas, origin, &pair.zones(), &limits)
 }
 
 /// The generation that both bases have, if they belong together and to these two files. Otherwise the cycle that was
@@ -181,13 +187,14 @@ async fn agreed_generation(
         .as_ref()
         .zip(server.head.generation.as_ref())
         .filter(|_| same_files);
-    if let Some((cycle, journal)) = interrupted {
+    if let Some(interrupted) = interrupted {
+        let journal = &interrupted.journal;
         let cut = match generations {
             Some((ours, theirs)) if *theirs == journal.to && *ours == journal.to => CutOff::AfterAgreeing,
             Some((ours, theirs)) if *theirs == journal.to && *ours == journal.from => CutOff::BeforeAgreeing,
             _ => CutOff::BeforePushing,
         };
-        pair.end_interrupted(cycle, journal, cut).await?;
+        pair.end_interrupted(interrupted, cut).await?;
         return Ok(None);
     }
     if let Some((both, _)) = generations.filter(|(ours, theirs)| ours == theirs) {
@@ -241,6 +248,7 @@ async fn begin_anew(pair: &mut Pair, why: &str) -> Result<(), CycleError> {
         why,
         "the two bases do not belong together: comparing all rows, deleting none"
     );
+    pair.history.keep_ancestors(Ancestors::default()).await?;
     if !why.is_empty() {
         pair.note(format!("{why}: all rows were compared, and none deleted"));
     }

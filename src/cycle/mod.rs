@@ -2,6 +2,7 @@
 
 mod account;
 mod advice;
+mod ancestors;
 mod aside;
 mod backup;
 mod client;

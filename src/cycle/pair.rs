@@ -48,6 +48,8 @@ pub struct Pair {
     pub(super) backed_up: Option<String>,
     /// What the server held when the last cycle had pushed.
     pub(super) counted: Option<SideCounts>,
+    /// Whether another laptop had given a backup the name that ours was to get.
+    pub(super) name_taken: bool,
     pub(super) health: Health,
     /// What the record of the next cycle has to tell besides.
     pub(super) notes: Vec<String>,
@@ -103,6 +105,7 @@ impl Pair {
             carried: Vec::new(),
             backed_up: None,
             counted: None,
+            name_taken: false,
             health: Health::default(),
             notes: note.into_iter().chain(copied).collect(),
             base_inode: String::new(),

@@ -1,8 +1,9 @@
 //! Ends a cycle that was cut off: brings the laptop's base up to the server's, and writes down what did happen.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::history::{Journal, JournalTable, Written};
+use super::ancestors::Ancestors;
+use super::history::{Interrupted, Journal, JournalTable, KeptOut, Written};
 use super::{CycleError, Pair};
 use crate::control::types::{CycleSummary, Outcome, TableMoves};
 use crate::merge::Settled;
@@ -24,12 +25,12 @@ pub(super) enum CutOff {
 
 impl Pair {
     /// Ends the interrupted cycle, and records what of it happened.
-    pub(super) async fn end_interrupted(
-        &mut self,
-        cycle: i64,
-        mut journal: Journal,
-        cut: CutOff,
-    ) -> Result<(), CycleError> {
+    pub(super) async fn end_interrupted(&mut self, interrupted: Interrupted, cut: CutOff) -> Result<(), CycleError> {
+        let Interrupted {
+            cycle,
+            mut journal,
+            kept_out,
+        } = interrupted;
         tracing::info!(cycle, ?cut, "going on from a cycle that was cut off");
         let keys = self.keys_of(&journal);
         // Without all its tables the laptop's base cannot be brought up; then a new one is begun after this.
@@ -46,11 +47,16 @@ impl Pair {
         };
         let (here, there) = (by_key(&self.layout.local, here), by_key(&self.layout.local, there));
         let pushed = cut != CutOff::BeforePushing;
-        Happened::new(&self.layout.local, &here, &there, pushed, &journal).keep_in(&mut journal);
+        let happened = Happened::new(&self.layout.local, &here, &there, pushed, kept_out.as_ref(), &journal);
+        let ancestors = match pushed {
+            true => Ancestors::default(),
+            false => happened.ancestors(&journal, self.history.ancestors().await?),
+        };
+        happened.keep_in(&mut journal);
         journal.summary.outcome = Outcome::Interrupted;
         journal.summary.reason = Some("it was cut off; the next cycle went on from there".to_owned());
         let recorded = journal.summary.schema.clone();
-        self.history.end(cycle, journal).await?;
+        self.history.end(cycle, journal, ancestors).await?;
         self.carried_is_recorded(&recorded).await
     }
 
@@ -111,18 +117,28 @@ struct Happened<'a> {
     there: &'a [Rows],
     /// Whether the push is known to have gone through.
     pushed: bool,
+    /// What the laptop's transaction left out, where that was written down.
+    kept_out: Option<&'a KeptOut>,
     /// Whether the laptop's transaction was committed.
     committed: bool,
 }
 
 impl<'a> Happened<'a> {
     /// The laptop's writes are one transaction, and they go before the push: one of them that is there tells of all.
-    fn new(tables: &'a [Table], here: &'a [Rows], there: &'a [Rows], pushed: bool, journal: &Journal) -> Self {
+    fn new(
+        tables: &'a [Table],
+        here: &'a [Rows],
+        there: &'a [Rows],
+        pushed: bool,
+        kept_out: Option<&'a KeptOut>,
+        journal: &Journal,
+    ) -> Self {
         let mut happened = Self {
             tables,
             here,
             there,
             pushed,
+            kept_out,
             committed: pushed,
         };
         happened.committed |= journal.tables.iter().any(|planned| {
@@ -155,15 +171,20 @@ impl<'a> Happened<'a> {
                 Side::Server => self.was_taken_there(table, there, write),
             });
             if !self.pushed {
-                self.keep_settled_conflicts(planned, here, there);
+                self.keep_settled_conflicts(planned, table, here, there);
             }
         }
         recount(&mut journal.summary, &journal.tables);
     }
 
-    /// A row that is neither as it was nor as it should be has been changed again since. One that is as it was, a
-    /// constraint had barred.
+    /// Where it was not written down: a row that is neither as it was nor as it should be has been changed again since.
+    /// One that is as it was, a constraint had barred.
     fn was_taken_here(&self, table: &Table, here: &Rows, there: &Rows, write: &Written) -> bool {
+        if let Some(kept_out) = self.kept_out {
+            let kept_out = kept_out.get(&table.name).map(Vec::as_slice).unwrap_or_default();
+            let mut rows = write.before.iter().chain(&write.after);
+            return !rows.any(|row| kept_out.contains(&table.key_of(row)));
+        }
         let agreed = self.pushed && is_as_after(table, there, write);
         agreed || self.committed && !is_as_before(table, here, write)
     }
@@ -178,22 +199,78 @@ impl<'a> Happened<'a> {
         }
     }
 
-    /// Where nobody knows of a push, a conflict was settled if the version that lost is no longer where it was. Any other
-    /// is met again. The server may have taken the laptop's version and its base not have moved: then both hold the
-    /// same, nothing is met again, and this record is all that is left of what the server had.
-    fn keep_settled_conflicts(&self, planned: &mut JournalTable, here: &Rows, there: &Rows) {
+    /// What the server held, where the laptop took the merged row and the push did not go through: what the next merge
+    /// goes out from.
+    fn ancestors(&self, journal: &Journal, mut known: Ancestors) -> Ancestors {
+        for planned in &journal.tables {
+            let Some((table, here, there)) = self.place(planned) else {
+                continue;
+            };
+            let at_server = Ends::of(table, planned.writes.iter().filter(|write| write.side == Side::Server));
+            let local = planned.writes.iter().filter(|write| write.side == Side::Local);
+            let taken = Ends::of(
+                table,
+                local.filter(|write| self.was_taken_here(table, here, there, write)),
+            );
+            for key in taken.keys {
+                // Where nothing was to be written on the server, it held what the laptop took.
+                let row = match at_server.keys.contains(&key) {
+                    true => at_server.before.get(&key),
+                    false => taken.after.get(&key),
+                };
+                let row = row.map(|row| (*row).clone());
+                known.remember(planned, key, row);
+            }
+        }
+        known
+    }
+
+    /// Where nobody knows of a push, a conflict was settled if a side took the merged row, or if the version that lost is
+    /// no longer where it was. Any other is met again. The server may have taken the laptop's version and its base not
+    /// have moved: then both hold the same, nothing is met again, and this record is all that is left of what the server
+    /// had. What was not carried out is out of the journal's writes by now.
+    fn keep_settled_conflicts(&self, planned: &mut JournalTable, table: &Table, here: &Rows, there: &Rows) {
+        let taken = Ends::of(table, planned.writes.iter()).keys;
         let settled: Vec<bool> = planned
             .conflicts
             .iter()
-            .map(|conflict| match conflict.winner {
-                Side::Server => self.committed && here.get(&conflict.key) != conflict.local.as_ref(),
-                Side::Local => there.get(&conflict.key) != conflict.server.as_ref(),
+            .map(|conflict| {
+                let gone = match conflict.winner {
+                    Side::Server => self.committed && here.get(&conflict.key) != conflict.local.as_ref(),
+                    Side::Local => there.get(&conflict.key) != conflict.server.as_ref(),
+                };
+                gone || taken.contains(&conflict.key)
             })
             .collect();
         let mut keep = settled.iter();
         planned.conflicts.retain(|_| keep.next().copied().unwrap_or(false));
         let mut keep = settled.iter();
         planned.records.retain(|_| keep.next().copied().unwrap_or(false));
+    }
+}
+
+/// The keys that writes concern, and the rows under them before and after.
+#[derive(Default)]
+struct Ends<'a> {
+    keys: BTreeSet<Key>,
+    before: BTreeMap<Key, &'a Row>,
+    after: BTreeMap<Key, &'a Row>,
+}
+
+impl<'a> Ends<'a> {
+    fn of(table: &Table, writes: impl Iterator<Item = &'a Written>) -> Self {
+        let mut ends = Self::default();
+        for write in writes {
+            if let Some(row) = &write.before {
+                ends.keys.insert(table.key_of(row));
+                ends.before.insert(table.key_of(row), row);
+            }
+            if let Some(row) = &write.after {
+                ends.keys.insert(table.key_of(row));
+                ends.after.insert(table.key_of(row), row);
+            }
+        }
+        ends
     }
 }
 

@@ -116,6 +116,11 @@ async fn one_round(
     let done = match exchange.is_empty() && pair.carried.is_empty() {
         true => {
             unlock(pair).await?;
+            let ancestors = pair.history.ancestors().await?;
+            if !ancestors.is_empty() {
+                let left = ancestors.left_by(&pair.layout, &exchange.kept_out());
+                pair.history.keep_ancestors(left).await?;
+            }
             (account.tell(pair, &exchange), false)
         }
         false => carry_out(pair, request, account, &seen.from, exchange, progress).await?,
@@ -187,7 +192,7 @@ async fn carry_out(
     let cycle = pair.history.begin(&begun).await?;
 
     phase(Phase::Merge);
-    merge_into_local(pair, request, &mut exchange).await?;
+    merge_into_local(pair, request, cycle, &mut exchange).await?;
     let backup = push_to_server(pair, request, account.trigger, &mut exchange, [from, &to], &phase).await?;
     // What follows a backup goes over the line behind the cycle's back, and counts for no cycle.
     let line = account.line(pair);
@@ -205,7 +210,9 @@ async fn carry_out(
         ..account.tell(pair, &exchange)
     });
     let ended = journal(pair, &exchange, summary.clone());
-    pair.history.end(cycle, ended).await?;
+    let ancestors = pair.history.ancestors().await?;
+    let left = ancestors.left_by(&pair.layout, &exchange.kept_out());
+    pair.history.end(cycle, ended, left).await?;
     pair.carried_is_recorded(&summary.schema).await?;
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
@@ -222,7 +229,12 @@ fn must_be(plan: &str, now: &str) -> Result<(), CycleError> {
 
 /// Writes the merge's result into the laptop's database, under the lock, and gives the lock back. A row that a constraint
 /// bars stays as it is, and waits on both sides.
-async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut Exchange) -> Result<(), CycleError> {
+async fn merge_into_local(
+    pair: &mut Pair,
+    request: &SyncRequest,
+    cycle: i64,
+    exchange: &mut Exchange,
+) -> Result<(), CycleError> {
     let fail = |error| CycleError::of_sql(Side::Local, error);
     loop {
         let ops = exchange.ops(Side::Local);
@@ -237,7 +249,10 @@ async fn merge_into_local(pair: &mut Pair, request: &SyncRequest, exchange: &mut
         let pushed = pair.both()?.0.push(&push).await.map_err(fail)?;
         let Some((index, rows)) = barred_by_id(&pair.layout, &pushed) else {
             exchange.refuse(&pair.layout, Side::Local, &pushed);
-            return unlock(pair).await;
+            unlock(pair).await?;
+            let names = pair.layout.local.iter().map(|table| table.name.clone());
+            let kept_out = names.zip(exchange.kept_out()).filter(|(_, keys)| !keys.is_empty());
+            return pair.history.taken(cycle, &kept_out.collect()).await;
         };
         pair.both()?.0.undo().await.map_err(fail)?;
         exchange.hold_barred(&pair.layout, index, rows);
@@ -282,11 +297,13 @@ async fn push_to_server(
         count: true,
     };
     let (_, server) = pair.both()?;
-    let pushed = server
-        .replica
-        .push(&push)
-        .await
-        .map_err(|error| CycleError::of_sql(Side::Server, error))?;
+    let pushed = match server.replica.push(&push).await {
+        Ok(pushed) => pushed,
+        Err(error) => {
+            pair.backup_refused(&error);
+            return Err(CycleError::of_sql(Side::Server, error));
+        }
+    };
     if pushed.proven.contains(&false) {
         look_again(pair, exchange, &pushed).await?;
     }

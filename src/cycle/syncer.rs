@@ -4,6 +4,9 @@ use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
 use crate::control::types::{CheckReport, CycleSummary, DiffReport, SideCounts, SyncRequest, VerifyReport};
 use crate::model::Side;
 
+/// How often a cycle is begun because other laptops took backups in the same seconds.
+const BACKUP_NAMES: u32 = 4;
+
 impl Pair {
     fn or_close<T>(&mut self, result: Result<T, CycleError>) -> Result<T, CycleError> {
         if result.is_err() {
@@ -81,14 +84,17 @@ impl Syncer for Pair {
         trigger: Trigger,
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
-        let done = run::run(self, request, trigger, progress).await;
-        let done = self.or_close(done);
-        if done.is_err() && self.met_damage()? {
-            // The files are looked through now: it is told which one is damaged, and what is our own is made anew.
-            let again = run::run(self, request, trigger, progress).await;
-            return self.or_close(again);
+        for _ in 1..BACKUP_NAMES {
+            self.name_taken = false;
+            let done = run::run(self, request, trigger, progress).await;
+            let done = self.or_close(done);
+            let again = done.is_err() && (self.name_taken || self.met_damage()?);
+            if !again {
+                return done;
+            }
         }
-        done
+        let last = run::run(self, request, trigger, progress).await;
+        self.or_close(last)
     }
 
     async fn check(&mut self) -> Result<CheckReport, CycleError> {

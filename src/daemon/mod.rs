@@ -3,6 +3,7 @@
 //! # Who does what
 //!
 //! - [`run`] is the process: it takes the state folder's lock, begins the log, binds the socket, catches signals.
+//! - `harden` closes the process to the outside.
 //! - `core` is the loop. It owns the state, waits for whatever comes first, and never for the databases.
 //! - `plan` decides: a state machine that is told what happened and says what to do now. It has no clock of its own.
 //! - `worker` is the task that owns the pair ([`Syncer`]) and does one job at a time: a look, a cycle, a count.
@@ -41,6 +42,7 @@ mod core;
 mod databases;
 mod error;
 mod handle;
+mod harden;
 mod lock;
 mod log;
 mod memory;

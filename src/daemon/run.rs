@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use super::harden::harden;
 use super::lock::Lock;
 use super::log::Logging;
 use super::{FatalError, Handle, Machine, Pairs, launch};
@@ -21,6 +22,7 @@ pub async fn run<P: Pairs, E: Display>(
     load: impl Fn() -> Result<Config, E>,
     pairs: P,
 ) -> Result<(), FatalError> {
+    let refused = harden();
     let _lock = Lock::take(&config.daemon.state_dir)?;
     let logging = Logging::init(&config.log, &super::log_dir(&config))?;
     tracing::info!(
@@ -28,6 +30,9 @@ pub async fn run<P: Pairs, E: Display>(
         env!("CARGO_PKG_VERSION"),
         std::process::id()
     );
+    for refusal in refused {
+        tracing::warn!("{refusal}");
+    }
     let mut signals = Signals::catch()?;
     let socket = config.daemon.socket.clone();
     let listener = server::bind(&socket).await?;
@@ -45,12 +50,12 @@ pub async fn run<P: Pairs, E: Display>(
             _ = signals.hang_up.recv() => reload(&handle, &logging, &load).await,
         }
     };
-    ended.send_replace(true);
-    let _ = server.await; // it ends by itself and has nothing to say
-    // The lock is still held, so the file is ours.
+    // While somebody listens on it nobody takes its place: the file is ours.
     if let Err(cause) = std::fs::remove_file(&socket) {
         tracing::debug!("cannot remove {}: {cause}", socket.display());
     }
+    ended.send_replace(true);
+    let _ = server.await; // it ends by itself and has nothing to say
     if let Err(error) = &result {
         tracing::error!("{error}");
     }

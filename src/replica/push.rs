@@ -140,17 +140,23 @@ impl Replica {
         if let Some(backup) = push.backup {
             script.backup(backup);
         }
+        // One step, which arrives as a whole or not at all, and which says nothing: an engine whose line is cut dies of its
+        // next word. Rows that are written while no base knows of it could not be told from another program's.
+        let mut writes = String::new();
         if !touched.is_empty() {
-            script.step(self.transaction(&statements, push));
+            writes += &self.transaction(&statements, push);
+        }
+        if let Some(advance) = &push.advance {
+            writes += &self.advance_step(&statements, advance);
+        }
+        if !writes.is_empty() {
+            script.step(writes);
         }
         for sql in &touched {
             script.step(sql.refused());
         }
         if push.is_proven() {
             script.step("SELECT 'tproof','i'||tbl,coalesce('b'||hex(digest),'b') FROM temp.modsync_proof;");
-        }
-        if let Some(advance) = &push.advance {
-            script.step(self.advance_step(&statements, advance));
         }
         if push.count {
             counts::ask(&mut script, &self.tables);

@@ -67,31 +67,47 @@ async fn a_foreign_file_is_never_removed() {
     assert_eq!(fs::read_to_string(&link).unwrap(), "precious");
 }
 
-/// Needs root, to act as another user; the rule itself is tested in its module for everybody.
-#[test]
-fn another_user_is_refused_even_if_the_modes_let_him_in() {
-    let daemon = Daemon::usual(idle());
-    if fs::metadata(&daemon.socket).unwrap().uid() != 0 {
-        return;
+#[tokio::test]
+async fn what_only_looks_like_a_stale_socket_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let datagrams = path("datagrams");
+    let _alive = std::os::unix::net::UnixDatagram::bind(&datagrams).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(path("stale")).unwrap());
+    std::os::unix::fs::symlink(path("stale"), path("link")).unwrap();
+    std::os::unix::fs::symlink(path("nothing"), path("dangling")).unwrap();
+    assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+    for name in ["datagrams", "link", "dangling", "fifo"] {
+        let before = fs::symlink_metadata(path(name)).unwrap();
+        let error = server::bind(&path(name)).await.unwrap_err();
+        assert!(!matches!(error, BindError::InUse(_)), "{name}: {error}");
+        let after = fs::symlink_metadata(path(name)).unwrap();
+        assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()), "{name}");
     }
-    for open in [daemon.folder.path(), daemon.socket.parent().unwrap(), &daemon.socket] {
-        fs::set_permissions(open, fs::Permissions::from_mode(0o777)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_open_it_at_once_one_gets_it() {
+    for round in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s.sock");
+        if round % 2 == 0 {
+            drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        }
+        let bind = || {
+            let socket = socket.clone();
+            tokio::spawn(async move { server::bind(&socket).await })
+        };
+        let tries: Vec<_> = (0..8).map(|_| bind()).collect();
+        let mut won = Vec::new();
+        for one in tries {
+            match one.await.unwrap() {
+                Ok(listener) => won.push(listener),
+                Err(error) => assert!(matches!(error, BindError::InUse(_)), "{error}"),
+            }
+        }
+        assert_eq!(won.len(), 1, "round {round}");
+        let _client = UnixStream::connect(&socket).unwrap();
+        won[0].accept().await.unwrap();
     }
-    let binary = daemon.folder.path().join("modsyncctl");
-    fs::copy(env!("CARGO_BIN_EXE_modsyncctl"), &binary).unwrap();
-    let output = Command::new(&binary)
-        .args(["status", "--json", "--socket"])
-        .arg(&daemon.socket)
-        .uid(65534)
-        .gid(65534)
-        .current_dir("/")
-        .output()
-        .unwrap();
-    let error: ErrorBody = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(error.code, ErrorCode::Forbidden);
-    assert!(
-        error.error.contains("belongs to another user"),
-        "the daemon says so: {}",
-        error.error
-    );
 }

@@ -132,3 +132,79 @@ fn an_orderly_end_closes_streams_and_cuts_off_what_hangs() {
     let refused = || UnixStream::connect(&daemon.socket).is_err();
     wait_until("nobody listens any more", refused);
 }
+
+/// Sends again and again until the daemon has had enough; how much it took, how long that lasted, and what it said.
+fn pour(daemon: &Daemon, head: &str, drop: &[u8], pause: Duration) -> (usize, Duration, String) {
+    let mut stream = UnixStream::connect(&daemon.socket).unwrap();
+    let started = Instant::now();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+    let (mut sent, mut next) = (0, head.as_bytes());
+    while let Ok(taken) = stream.write(next) {
+        sent += taken;
+        next = drop;
+        assert!(started.elapsed() < Duration::from_secs(20), "it never has enough");
+        std::thread::sleep(pause);
+    }
+    let mut answer = Vec::new();
+    // What it said before it hung up is there even where the connection was reset.
+    let _ = stream.read_to_end(&mut answer);
+    (sent, started.elapsed(), String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[test]
+fn what_never_ends_is_cut_off() {
+    let daemon = Daemon::usual(idle());
+    let (none, slow) = (Duration::ZERO, Duration::from_millis(50));
+    let header = [b"X: ".as_slice(), &[b'x'; 997], b"\r\n"].concat();
+    let chunk = [b"400\r\n".as_slice(), &[b' '; 1024], b"\r\n"].concat();
+    let get = "GET /v1/status HTTP/1.1\r\nHost: modsync\r\n";
+    let post = "POST /v1/sync HTTP/1.1\r\nHost: modsync\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let promised = format!("{get}Content-Length: 1000000000000\r\n\r\n");
+    for (what, head, drop, pause, answer) in [
+        ("a head", get, header.as_slice(), none, "431"),
+        (
+            "one header",
+            "GET /v1/status HTTP/1.1\r\nX: ",
+            &[b'x'; 1000],
+            none,
+            "431",
+        ),
+        ("a path", "GET /", &[b'x'; 1000], none, "4"),
+        ("a body", post, chunk.as_slice(), none, "413"),
+        (
+            "a body that nobody asked for",
+            promised.as_str(),
+            &[b'x'; 1000],
+            none,
+            "200",
+        ),
+        ("a slow head", "G", b"E", slow, ""),
+        ("a slow header", "GET /v1/status HTTP/1.1\r\nX: ", b"x", slow, ""),
+        ("a slow body", post, b"1\r\n \r\n", slow, "400"),
+    ] {
+        let (sent, lasted, said) = pour(&daemon, head, drop, pause);
+        // What the kernel holds between the two counts as sent.
+        assert!(sent < 2_000_000, "{what}: it took {sent} bytes");
+        assert!(lasted < Duration::from_secs(8), "{what}: it took {lasted:?}");
+        assert!(
+            said.is_empty() || said.contains(&format!("HTTP/1.1 {answer}")),
+            "{what}: {said}"
+        );
+    }
+    assert!(daemon.heard().is_empty());
+}
+
+#[test]
+fn a_connection_that_is_half_closed_is_ended() {
+    let daemon = Daemon::usual(idle());
+    let mut stream = UnixStream::connect(&daemon.socket).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+        .write_all(b"GET /v1/status HTTP/1.1\r\nHost: modsync\r\n\r\n")
+        .unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 200"), "{answer}");
+}

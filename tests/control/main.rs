@@ -3,9 +3,13 @@
 
 #[path = "../script/mod.rs"]
 mod script;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod binding;
+mod crowd;
 mod limits;
+mod others;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,20 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running daemon. Killed when dropped.
 pub struct Daemon {
-    environment: Vec<(String, String)>,
-    config: PathBuf,
+    start: Start,
     socket: PathBuf,
-    home: PathBuf,
-    errors: PathBuf,
     child: Child,
+}
+
+/// How one is started.
+struct Start {
+    config: PathBuf,
+    home: PathBuf,
+    /// Where its standard error goes.
+    errors: PathBuf,
+    /// What a shell says before; empty for no shell.
+    prelude: String,
+    environment: Vec<(String, String)>,
 }
 
 /// What a command answered.
@@ -34,19 +42,37 @@ pub struct Answer {
 impl Daemon {
     /// Starts the daemon with the world's config and waits until its socket answers.
     pub fn start(world: &World) -> Self {
-        Self::start_in(world, Vec::new())
+        Self::after(world, "")
+    }
+
+    /// The same, from a shell that says something first, such as `ulimit -n 64`.
+    pub fn after(world: &World, prelude: &str) -> Self {
+        Self::launch(Start::of(world, prelude, Vec::new()), world.socket())
     }
 
     /// The same with variables in its environment.
     pub fn start_in(world: &World, environment: Vec<(String, String)>) -> Self {
-        let (config, home, errors) = (world.config_file(), world.path("home"), world.path("modsyncd.err"));
-        let mut daemon = Self {
-            child: run(&config, &home, &errors, &environment),
-            environment,
-            socket: world.socket(),
+        Self::launch(Start::of(world, "", environment), world.socket())
+    }
+
+    /// Starts one with a config, which names that socket, in a home of its own; its standard error goes to a file.
+    pub fn with(config: PathBuf, socket: PathBuf, home: PathBuf, errors: PathBuf) -> Self {
+        let (prelude, environment) = (String::new(), Vec::new());
+        let start = Start {
             config,
             home,
             errors,
+            prelude,
+            environment,
+        };
+        Self::launch(start, socket)
+    }
+
+    fn launch(start: Start, socket: PathBuf) -> Self {
+        let mut daemon = Self {
+            child: start.run(),
+            socket,
+            start,
         };
         daemon.until_it_answers();
         daemon
@@ -54,7 +80,7 @@ impl Daemon {
 
     /// Starts it again, after it ended.
     pub fn again(&mut self) {
-        self.child = run(&self.config, &self.home, &self.errors, &self.environment);
+        self.child = self.start.run();
         self.until_it_answers();
     }
 
@@ -180,12 +206,12 @@ impl Daemon {
 
     /// What it wrote on standard error.
     pub fn errors(&self) -> String {
-        std::fs::read_to_string(&self.errors).unwrap_or_default()
+        std::fs::read_to_string(&self.start.errors).unwrap_or_default()
     }
 
     /// Starts a second one on the same config, which has to refuse: its exit code and message.
     pub fn second(&self) -> (Option<i32>, String) {
-        let output = command(&self.config, &self.home).output().unwrap();
+        let output = self.start.command().output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     }
 }
@@ -201,27 +227,45 @@ impl Drop for Daemon {
     }
 }
 
-/// The daemon with nothing of the home of whoever runs the tests.
-fn command(config: &Path, home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_modsyncd"));
-    command
-        .args(["run", "--config"])
-        .arg(config)
-        .env("HOME", home)
-        .env_remove("SSH_AUTH_SOCK")
-        .env_remove("NOTIFY_SOCKET")
-        .stdin(Stdio::null());
-    command
-}
+impl Start {
+    fn of(world: &World, prelude: &str, environment: Vec<(String, String)>) -> Self {
+        Self {
+            config: world.config_file(),
+            home: world.path("home"),
+            errors: world.path("modsyncd.err"),
+            prelude: prelude.to_owned(),
+            environment,
+        }
+    }
 
-fn run(config: &Path, home: &Path, errors: &Path, environment: &[(String, String)]) -> Child {
-    let errors = std::fs::OpenOptions::new().create(true).append(true).open(errors);
-    command(config, home)
-        .envs(environment.iter().cloned())
-        .stdout(Stdio::null())
-        .stderr(errors.unwrap())
-        .spawn()
-        .unwrap()
+    /// The daemon with nothing of the home of whoever runs the tests.
+    fn command(&self) -> Command {
+        let daemon = env!("CARGO_BIN_EXE_modsyncd");
+        let mut command = Command::new(if self.prelude.is_empty() { daemon } else { "sh" });
+        if !self.prelude.is_empty() {
+            command.args(["-c", &format!("{}; exec \"$0\" \"$@\"", self.prelude), daemon]);
+        }
+        command
+            .args(["run", "--config"])
+            .arg(&self.config)
+            .env("HOME", &self.home)
+            .env_remove("SSH_AUTH_SOCK")
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("MODSYNC_TRIAL_SECONDS")
+            .env_remove("MODSYNC_TRIAL_SEED")
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self) -> Child {
+        let errors = std::fs::OpenOptions::new().create(true).append(true).open(&self.errors);
+        self.command()
+            .stdout(Stdio::null())
+            .stderr(errors.unwrap())
+            .spawn()
+            .unwrap()
+    }
 }
 
 /// Waits for something to come about.

@@ -19,8 +19,21 @@ pub(super) fn parse(list: &str) -> Result<Vec<Hop>, String> {
     list.split(',').map(|hop| parse_hop(hop.trim())).collect()
 }
 
+/// The text without what stands between a user's colon and the `@`: a password that belongs nowhere.
+fn without_password(text: &str) -> String {
+    let Some((before, place)) = text.rsplit_once('@') else {
+        return text.to_owned();
+    };
+    let start = before.find("//").map_or(0, |at| at + 2);
+    match before.get(start..).and_then(|user| user.split_once(':')) {
+        Some((user, _)) => format!("{}{user}:…@{place}", before.get(..start).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 fn parse_hop(text: &str) -> Result<Hop, String> {
-    let wrong = || format!("\"{text}\" is not a jump host: [user@]host[:port], several with commas between, or none");
+    let shown = without_password(text);
+    let wrong = || format!("\"{shown}\" is not a jump host: [user@]host[:port], several with commas between, or none");
     let bare = text
         .strip_prefix("ssh://")
         .map_or(text, |uri| uri.strip_suffix('/').unwrap_or(uri));

@@ -90,6 +90,13 @@ impl Resolver<'_> {
             .or(settings.user.as_ref())
             .map_or(self.login_user, String::as_str)
             .to_owned();
+        if user.contains([':', '@']) {
+            let name = user.split([':', '@']).next().unwrap_or_default();
+            return fail(format!(
+                "the user of {host} is a name with a ':' or '@' (\"{name}…\"): write the name alone; a password does not \
+                 belong into any configuration, a command can print it (remote.password_command)"
+            ));
+        }
         let port = hop.port.or(settings.port).unwrap_or(22);
         let visited = (host.clone(), port, user.clone());
         if way.contains(&visited) {

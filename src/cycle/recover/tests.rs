@@ -43,7 +43,7 @@ fn journal(writes: Vec<Written>, conflicts: Vec<Conflict>) -> Journal {
         id: None,
         cycle: None,
         table: "item".to_owned(),
-        key: std::collections::BTreeMap::new(),
+        key: BTreeMap::new(),
         winner: conflict.winner,
         reason: String::new(),
         columns: Vec::new(),
@@ -79,7 +79,7 @@ fn kept(mut journal: Journal, here: &[Row], there: &[Row], pushed: bool) -> Jour
     let tables = [item()];
     let rows = |rows: &[Row]| by_key(&tables, vec![rows.to_vec()]);
     let (here, there) = (rows(here), rows(there));
-    Happened::new(&tables, &here, &there, pushed, &journal).keep_in(&mut journal);
+    Happened::new(&tables, &here, &there, pushed, None, &journal).keep_in(&mut journal);
     journal
 }
 
@@ -201,13 +201,14 @@ fn without_a_push_a_conflict_counts_only_where_the_servers_version_was_taken() {
         write(Side::Server, Some(row("b", 2)), Some(row("b", 1))),
     ];
     let live = [row("a", 2), row("b", 1)];
-    let cut = kept_of_begun(journal(writes.clone(), conflicts.clone()), &live, &old());
+    let server = [row("a", 2), row("b", 2)];
+    let cut = kept_of_begun(journal(writes.clone(), conflicts.clone()), &live, &server);
     assert_eq!(cut.tables[0].conflicts, conflicts[..1]);
     assert_eq!((cut.tables[0].records.len(), cut.summary.conflicts), (1, 1));
     let untouched = kept_of_begun(
         journal(writes.clone(), conflicts.clone()),
         &[row("a", 1), row("b", 1)],
-        &old(),
+        &server,
     );
     assert_eq!(untouched.tables[0].conflicts, []);
     let pushed = kept_of_pushed(journal(writes, conflicts.clone()), &live, &live);
@@ -222,4 +223,41 @@ fn a_table_whose_columns_have_changed_since_is_told_as_planned() {
         kept_of_begun(planned, &[], &old()).tables[0].writes,
         three(Side::Server)
     );
+}
+
+/// What the server held of `a` when the laptop took its row, as the next merge has it; `None` where it is not known.
+fn ancestor_of_a(writes: Vec<Written>, here: &[Row], taken: Option<&KeptOut>) -> Option<Option<Row>> {
+    let tables = [item()];
+    let rows = |rows: &[Row]| by_key(&tables, vec![rows.to_vec()]);
+    let (here, there) = (rows(here), rows(&[]));
+    let journal = journal(writes, Vec::new());
+    let happened = Happened::new(&tables, &here, &there, false, taken, &journal);
+    let known = happened.ancestors(&journal, Ancestors::default());
+    known
+        .of(&item())
+        .and_then(|rows| rows.get(&vec![Value::text("a")]).cloned())
+}
+
+#[test]
+fn what_the_server_held_is_remembered_where_the_laptop_took_it() {
+    let pulled = || vec![write(Side::Local, Some(row("a", 1)), Some(row("a", 2)))];
+    assert_eq!(ancestor_of_a(pulled(), &[row("a", 2)], None), Some(Some(row("a", 2))));
+    assert_eq!(ancestor_of_a(pulled(), &[row("a", 1)], None), None, "it was not taken");
+    let merged = vec![
+        write(Side::Local, Some(row("a", 1)), Some(row("a", 3))),
+        write(Side::Server, Some(row("a", 2)), Some(row("a", 3))),
+    ];
+    assert_eq!(ancestor_of_a(merged, &[row("a", 3)], None), Some(Some(row("a", 2))));
+    let deleted = vec![write(Side::Local, Some(row("a", 1)), None)];
+    assert_eq!(ancestor_of_a(deleted, &[], None), Some(None));
+}
+
+#[test]
+fn a_row_that_came_and_was_deleted_again_was_taken_where_that_is_written_down() {
+    let came = || vec![write(Side::Local, None, Some(row("a", 1)))];
+    assert_eq!(ancestor_of_a(came(), &[], None), None, "nothing tells");
+    let all = KeptOut::new();
+    assert_eq!(ancestor_of_a(came(), &[], Some(&all)), Some(Some(row("a", 1))));
+    let barred = KeptOut::from([("item".to_owned(), vec![vec![Value::text("a")]])]);
+    assert_eq!(ancestor_of_a(came(), &[], Some(&barred)), None);
 }

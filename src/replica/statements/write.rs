@@ -143,7 +143,9 @@ impl TableSql<'_> {
     }
 
     /// A row must not come that refers to one which should have come as well and was refused: by the time that one gets
-    /// another id, nobody would know that this row has to follow. `parents` are the tables that it may refer to.
+    /// another id, nobody would know that this row has to follow. Nor one that refers to a row of the base which is gone
+    /// since the sides were read: who deleted that one did not know of this one. `parents` are the tables that it may
+    /// refer to.
     #[must_use]
     pub fn guard_parents(&self, parents: &[TableSql<'_>]) -> String {
         let p = self.temp("p");
@@ -154,6 +156,23 @@ impl TableSql<'_> {
                 sql += &format!(
                     "UPDATE {p} AS p SET ok=0 WHERE p.ok AND p.op<>'D' AND EXISTS(SELECT 1 FROM {} q \
                      WHERE q.op IN('I','R') AND NOT q.ok AND {refers});",
+                    parent.temp("p"),
+                );
+                let is = |alias: &str| {
+                    let named = |to: usize| column(alias, &parent.table.columns[to].name);
+                    join(
+                        " AND ",
+                        link.iter().map(|(from, to)| format!("{}=p.n{from}", named(*to))),
+                    )
+                };
+                sql += &format!(
+                    "UPDATE {p} AS p SET ok=0 WHERE p.ok AND p.op<>'D' AND EXISTS(SELECT 1 FROM {} b WHERE {}) \
+                     AND NOT EXISTS(SELECT 1 FROM {} t WHERE {}) AND NOT EXISTS(SELECT 1 FROM {} q \
+                     WHERE q.op<>'D' AND q.ok AND {refers});",
+                    parent.base(),
+                    is("b"),
+                    parent.live(),
+                    is("t"),
                     parent.temp("p"),
                 );
             }

@@ -65,12 +65,9 @@ impl Login<'_> {
             Some(agent) => self.identities(agent).await,
             None => Vec::new(),
         };
-        let files: Vec<KeyFile> = self
-            .target
-            .identity_files
-            .iter()
-            .map(|path| KeyFile::load(path))
-            .collect();
+        let paths = self.target.identity_files.clone();
+        let load = move || paths.iter().map(|path| KeyFile::load(path)).collect();
+        let files: Vec<KeyFile> = apart(load).await.unwrap_or_default();
         let mut passphrase = None;
         for offer in identity::in_order(identities, &files, self.target.identities_only) {
             if !self.takes(MethodKind::PublicKey) {
@@ -183,9 +180,9 @@ impl Login<'_> {
             Some(Ok(passphrase)) => {
                 let (path, passphrase) = (file.path.clone(), passphrase.clone());
                 // The key derivation is slow on purpose.
-                tokio::task::spawn_blocking(move || identity::open(&path, Some(passphrase.expose_secret())))
+                apart(move || identity::open(&path, Some(passphrase.expose_secret())))
                     .await
-                    .unwrap_or_else(|error| Private::Unusable(error.to_string()))
+                    .unwrap_or_else(|| Private::Unusable("the thread that opens it broke down".to_owned()))
             }
             Some(Err(why)) => Private::Unusable(format!("`passphrase_command`: {why}")),
             None => Private::Encrypted,
@@ -367,6 +364,27 @@ impl Login<'_> {
             names.join(", ")
         }
     }
+}
+
+/// Does something on a thread of its own, and wipes its stack; `None` if that breaks down. Reading a key leaves copies of it
+/// there.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (answer, done) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("key".to_owned())
+        .spawn(move || {
+            let done = work();
+            wipe_stack();
+            answer.send(done).is_ok()
+        })
+        .ok()?;
+    done.await.ok()
+}
+
+/// Writes over what calls before this one have left on the stack.
+#[inline(never)]
+fn wipe_stack() {
+    std::hint::black_box([0_u8; 256 * 1024]);
 }
 
 async fn limited<T, E: std::fmt::Display>(
