@@ -125,7 +125,10 @@ async fn one_round(
         }
         false => carry_out(pair, request, account, &seen.from, exchange, progress).await?,
     };
-    pair.acknowledge_unless_limited(request, &seen.heads);
+    let (_, moved_on) = &done;
+    if !moved_on {
+        pair.acknowledge_unless_limited(request, &seen.heads);
+    }
     Ok(done)
 }
 
