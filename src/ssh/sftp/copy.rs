@@ -17,6 +17,9 @@ use super::{Sftp, SftpError, SftpErrorKind};
 const CHUNK: u32 = 32 * 1024;
 /// Requests under way at once: half a megabyte, which fills 80 Mbit/s at 50 ms.
 const IN_FLIGHT: usize = 16;
+/// What a server did that answered a read with no byte or with too many.
+const WRONG_NUMBER: &str = "it was given a wrong number of bytes";
+
 impl Sftp {
     /// Copies a file of the server to `to`, from the range's start to the length that it has now, which must not be
     /// beyond the range's end. `progress` is told the bytes of the file that are there so far, those before the range
@@ -79,7 +82,8 @@ impl Sftp {
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| {
                 let mut failure = failed("read", path, &error);
-                if matches!(error, ProtocolError::UnexpectedBehavior(_)) {
+                // A session that ended is told by the same kind of error.
+                if matches!(&error, ProtocolError::UnexpectedBehavior(words) if words == WRONG_NUMBER) {
                     failure.kind = SftpErrorKind::Resized;
                 }
                 failure
@@ -104,9 +108,7 @@ impl Sftp {
             let missing = u32::try_from(length - read.len() as u64).unwrap_or(CHUNK);
             let data = self.raw.read(handle, at + read.len() as u64, missing).await?.data;
             if data.is_empty() || data.len() > missing as usize {
-                return Err(ProtocolError::UnexpectedBehavior(
-                    "it was given a wrong number of bytes".to_owned(),
-                ));
+                return Err(ProtocolError::UnexpectedBehavior(WRONG_NUMBER.to_owned()));
             }
             read.extend_from_slice(&data);
         }
