@@ -69,7 +69,7 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
         ),
         (None, None, None) => (None, None),
     };
-    let reason = join(&pair.notes, reason);
+    let reason = join(&pair.notes, reason.as_deref());
     let schema = pair.carried();
     let held = exchange.held_rows + (pair.layout.held.len() + pair.drift.stuck.len()) as u64;
     let outcome = match (held + conflicts, exchange.is_empty() && schema.is_empty()) {
@@ -93,8 +93,8 @@ fn count(pair: &Pair, summary: CycleSummary, exchange: &Exchange) -> CycleSummar
 }
 
 /// What the record has to tell besides, and why the cycle ended as it did.
-pub(super) fn join(notes: &[String], reason: Option<String>) -> Option<String> {
-    let told: Vec<&str> = notes.iter().map(String::as_str).chain(reason.as_deref()).collect();
+pub(super) fn join(notes: &[String], reason: Option<&str>) -> Option<String> {
+    let told: Vec<&str> = notes.iter().map(String::as_str).chain(reason).collect();
     (!told.is_empty()).then(|| told.join("; "))
 }
 

@@ -95,7 +95,7 @@ async fn one_round(
             }
             let stopped = CycleSummary {
                 outcome: Outcome::Stopped,
-                reason: join(&pair.notes, Some(held.to_string())),
+                reason: join(&pair.notes, Some(&held.to_string())),
                 hint: Some(held.hint(&pair.start_over())),
                 ..account.summary(pair)
             };

@@ -1,5 +1,11 @@
 //! The control socket: who may open it, what it refuses, and that neither end can hang or hurt the other.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 #[path = "../script/mod.rs"]
 mod script;

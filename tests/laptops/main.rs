@@ -6,7 +6,13 @@
 //!
 //! `MODSYNC_TRIAL_SECONDS` makes the trial longer, `MODSYNC_TRIAL_SEED` repeats what the dice said (the moments in which it
 //! meets the daemons are chance all the same). A trial that fails prints its seed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

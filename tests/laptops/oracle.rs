@@ -159,11 +159,10 @@ impl Account {
         let brought = wrote
             .iter()
             .filter(|write| !write.before.as_ref().is_some_and(|row| unit(row, columns) == value));
-        if !deleted && brought.count() == 1 {
-            if let Some(later) = story.writes.iter().find(|write| replaces(write, columns, &value)) {
-                let what = format!("{columns:?} = {value:?} came back; {} had replaced it", later.by);
-                self.complain(table, key, what);
-            }
+        let replaced = story.writes.iter().find(|write| replaces(write, columns, &value));
+        if let Some(later) = replaced.filter(|_| !deleted && brought.count() == 1) {
+            let what = format!("{columns:?} = {value:?} came back; {} had replaced it", later.by);
+            self.complain(table, key, what);
         }
     }
 

@@ -35,7 +35,7 @@ impl Program {
 impl Party for Program {
     fn query(&mut self, sql: &str, values: &[Json]) -> Vec<Row> {
         let mut statement = self.0.prepare_cached(sql).unwrap();
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let values = values.iter().map(|value| match value {
             Json::Null => rusqlite::types::Value::Null,
             Json::Number(number) => rusqlite::types::Value::Integer(number.as_i64().unwrap()),

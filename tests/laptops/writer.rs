@@ -24,7 +24,10 @@ pub struct Write {
 }
 
 /// What is written in a transaction of its own, and how often of a hundred times.
-const WORK: [(u64, fn(&mut Writer)); 15] = [
+type Work = (u64, fn(&mut Writer));
+
+/// All of it.
+const WORK: [Work; 15] = [
     (22, Writer::review),
     (16, Writer::edit_product),
     (8, Writer::add_products),
@@ -300,7 +303,7 @@ impl Writer {
         };
         let url = product["url"].clone();
         let sql = "SELECT * FROM product_update_queue WHERE product_url=?1";
-        for row in self.party.query(sql, &[url.clone()]) {
+        for row in self.party.query(sql, std::slice::from_ref(&url)) {
             let sql = "DELETE FROM product_update_queue WHERE reason=?1";
             self.write("product_update_queue", sql, &[row["reason"].clone()]);
         }

@@ -37,7 +37,7 @@ fn said(remote: &str, ssh_config: &str, more: &[&str], variable: Option<(&str, &
 
 #[test]
 fn a_password_in_the_wrong_place_is_not_repeated() {
-    let secret = Secret::new();
+    let secret = Secret::plant();
     let word = &secret.0;
     let host = "host = \"127.0.0.1\"";
     let remotes = [

@@ -155,7 +155,7 @@ fn told(daemon: &Daemon, world: &World) -> String {
 #[case::questions(Way::Questions)]
 #[case::passphrase(Way::Passphrase)]
 fn a_secret_that_opens_the_door_is_nowhere_afterwards(#[case] way: Way) {
-    let secret = Secret::new();
+    let secret = Secret::plant();
     let scene = Scene::new(way, &secret);
     let watch = Watch::on(&secret);
     let daemon = Daemon::start(&scene.world);
@@ -186,7 +186,7 @@ fn a_secret_that_opens_the_door_is_nowhere_afterwards(#[case] way: Way) {
 #[case::questions(Way::Questions)]
 #[case::passphrase(Way::Passphrase)]
 fn a_secret_that_does_not_open_the_door_is_nowhere_either(#[case] way: Way) {
-    let (right, wrong) = (Secret::new(), Secret::new());
+    let (right, wrong) = (Secret::plant(), Secret::plant());
     let scene = Scene::new(way, &right);
     scene.keep_in_vault(&wrong.0);
     let daemon = Daemon::start(&scene.world);
@@ -223,7 +223,7 @@ fn until_forgotten(daemon: &Daemon, secret: &[u8], counts: impl Fn(&String) -> b
 #[case::without_one("")]
 fn the_private_key_itself_is_not_kept(#[case] passphrase: &str) {
     let secret = Secret(passphrase.to_owned());
-    let mut scene = Scene::new(Way::Passphrase, &Secret::new());
+    let mut scene = Scene::new(Way::Passphrase, &Secret::plant());
     scene.keep_in_vault(passphrase);
     scene = scene.configured(Way::Passphrase, &secret);
     let key = scene.world.sshd.user_key();

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub struct Secret(pub String);
 
 impl Secret {
-    pub fn new() -> Self {
+    pub fn plant() -> Self {
         let random = tempfile::Builder::new().prefix("").rand_bytes(24).tempdir().unwrap();
         let name = random.path().file_name().unwrap().to_str().unwrap();
         Self(format!("planted-{name}"))
