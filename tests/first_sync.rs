@@ -244,11 +244,11 @@ async fn a_file_that_is_replaced_is_noticed() {
             if between_sessions {
                 pair.disconnect();
             }
-            // An older copy comes back: without half of the rows, with one of its own.
+            // An older copy comes back: without some of the rows, with one of its own.
             let path = world.path(side).join("products.db");
             let restored = world.path("restored.db");
             std::fs::copy(&path, &restored).unwrap();
-            open(&restored).execute_batch("DELETE FROM todo WHERE id>20 OR k LIKE 'k1%'; DELETE FROM item WHERE k LIKE 'k1%'; INSERT INTO item VALUES('restored',1,NULL)").unwrap();
+            open(&restored).execute_batch("DELETE FROM todo WHERE id>30 OR k LIKE 'k1%'; DELETE FROM item WHERE k LIKE 'k1%'; INSERT INTO item VALUES('restored',1,NULL)").unwrap();
             std::fs::rename(&restored, &path).unwrap();
             let done = sync(&mut pair).await;
             assert_eq!(

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use tokio::io::AsyncReadExt as _;
 
 use super::by_file::FileSql;
 use super::sftp::Sftp;
 use super::{Connection, Hello, Process, Session, SessionError, SessionOptions, Traffic, Transport, TransportError};
 use crate::config::EngineChoice;
 use crate::replica::{Sql, SqlErrorKind};
+
+/// How much a server's greeting and one word may come to, in bytes.
+const MAX_SAID: u64 = 64 * 1024;
 
 /// A session with the server's database, and what was found there.
 pub type Opened = (Box<dyn Sql>, Hello);
@@ -72,10 +76,11 @@ impl Link for Connection {
 }
 
 impl Connection {
-    /// Says what to do where the server was asked to run a command and said nothing, but serves files.
+    /// Says what to do where the server runs no command, but serves files.
     async fn or_files_alone(&self, error: SessionError) -> SessionError {
         let silent = matches!(&error, SessionError::Sql(sql) if sql.kind == SqlErrorKind::Lost);
-        if !silent || Connection::is_closed(self) || Connection::sftp(self).await.is_err() {
+        let may_serve_files = silent && !Connection::is_closed(self) && !self.runs_commands().await;
+        if !may_serve_files || Connection::sftp(self).await.is_err() {
             return error;
         }
         SessionError::Setup {
@@ -86,5 +91,17 @@ impl Connection {
                 self.server()
             ),
         }
+    }
+    /// Whether a command says what it is told to say: a session that ended without a word may also have been killed.
+    async fn runs_commands(&self) -> bool {
+        const WORD: &str = "modsync-was-here";
+        let Ok(process) = Transport::exec(self, &format!("echo {WORD}")).await else {
+            return false;
+        };
+        drop(process.stdin);
+        let mut said = String::new();
+        let mut stdout = process.stdout.take(MAX_SAID);
+        let read = tokio::time::timeout(self.limit(), stdout.read_to_string(&mut said));
+        matches!(read.await, Ok(Ok(_))) && said.contains(WORD)
     }
 }

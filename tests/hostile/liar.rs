@@ -24,14 +24,21 @@ pub struct Lie {
     run: bool,
     /// What is run before it.
     before: &'static str,
+    /// Whether the step ends with its first transaction.
+    stop_early: bool,
     twist: Twist,
 }
 
 impl Lie {
     fn of(on: &'static str, run: bool, twist: impl Fn(String) -> String + Send + Sync + 'static) -> Self {
         let twist = Box::new(twist);
-        let before = "";
-        Self { on, run, before, twist }
+        Self {
+            on,
+            run,
+            before: "",
+            stop_early: false,
+            twist,
+        }
     }
 
     /// Something else than the answer.
@@ -67,6 +74,14 @@ impl Lie {
     pub fn before(on: &'static str, sql: &'static str) -> Self {
         Self {
             before: sql,
+            ..Self::of(on, true, |told| told)
+        }
+    }
+
+    /// The answer, though only the step's first transaction is run.
+    pub fn stop_early(on: &'static str) -> Self {
+        Self {
+            stop_early: true,
             ..Self::of(on, true, |told| told)
         }
     }
@@ -186,11 +201,12 @@ impl Sql for Liar {
 impl Liar {
     fn meddled_with(&self, step: &str) -> String {
         let lies = self.lies.0.lock().unwrap();
-        let before = lies
-            .iter()
-            .find(|lie| step.contains(lie.on))
-            .map_or("", |lie| lie.before);
-        step.replacen(';', &format!(";{before}"), 1)
+        let Some(lie) = lies.iter().find(|lie| step.contains(lie.on)) else {
+            return step.to_owned();
+        };
+        let first = step.split_inclusive("COMMIT;").next().unwrap_or_default();
+        let step = if lie.stop_early { first } else { step };
+        step.replacen(';', &format!(";{}", lie.before), 1)
     }
 
     /// The lines that are told for one step.

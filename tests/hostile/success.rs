@@ -90,7 +90,9 @@ async fn a_server_that_refuses_everything_keeps_the_daemon_from_nothing() {
 async fn a_base_that_did_not_move_is_seen_by_the_next_cycle() {
     let mut trial = Trial::new().await;
     trial.change_both();
-    trial.lies.tell(vec![Lie::skip("INSERT OR REPLACE INTO base.meta")]);
+    trial
+        .lies
+        .tell(vec![Lie::stop_early("INSERT OR REPLACE INTO base.meta")]);
     sync(&mut trial.pair).await;
     trial.world.assert_equal();
     trial.change_both();
