@@ -1,6 +1,7 @@
 //! What a cycle needs of an open connection, whatever carries it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncReadExt as _;
@@ -11,6 +12,8 @@ use super::{Connection, Hello, Process, Session, SessionError, SessionOptions, T
 use crate::config::EngineChoice;
 use crate::replica::{Sql, SqlErrorKind};
 
+/// How long a server that runs commands takes to say a word.
+const A_WORDS_TIME: Duration = Duration::from_secs(5);
 /// How much a server's greeting and one word may come to, in bytes.
 const MAX_SAID: u64 = 64 * 1024;
 
@@ -98,10 +101,10 @@ impl Connection {
         let Ok(process) = Transport::exec(self, &format!("echo {WORD}")).await else {
             return false;
         };
-        drop(process.stdin);
         let mut said = String::new();
         let mut stdout = process.stdout.take(MAX_SAID);
-        let read = tokio::time::timeout(self.limit(), stdout.read_to_string(&mut said));
+        // One that serves files alone waits for requests.
+        let read = tokio::time::timeout(A_WORDS_TIME, stdout.read_to_string(&mut said));
         matches!(read.await, Ok(Ok(_))) && said.contains(WORD)
     }
 }
