@@ -264,8 +264,8 @@ impl Case<'_> {
             return true;
         }
         match self.role(fact) {
-            // Bookkeeping: another of the last times stands there. Where a cycle was cut off, or the base was lost, it
-            // may be one that somebody has overwritten since.
+            // Bookkeeping: another of the last times stands there. Without a base it may be one that somebody has
+            // overwritten since.
             Role::Updated => {
                 let others = self.ledger.standing().filter(|(other, _)| {
                     other.table == fact.table && other.row == fact.row && other.column == fact.column
@@ -282,12 +282,9 @@ impl Case<'_> {
         }
     }
 
-    /// Whether a base was lost or a cycle was cut off.
+    /// Whether there was a merge without a base.
     fn is_loose(&self) -> bool {
-        let laptops = 0..self.world.scenario.laptops;
-        self.world.lost_base()
-            || !self.world.scenario.agreed
-            || laptops.into_iter().any(|laptop| self.world.disturbed(laptop))
+        self.world.lost_base() || !self.world.scenario.agreed
     }
 
     /// Every value at the end is one that somebody gave this very cell.
@@ -327,8 +324,8 @@ impl Case<'_> {
         table.find(Role::Tag).is_some() && self.is_on_record(fact) || self.may_change_hands(fact.table) && of_another()
     }
 
-    /// A row that somebody deleted, and nobody changed without having seen that, is gone. Not so where a cycle was cut
-    /// off: what one side has taken of it, and the bases do not know of, looks like an insert of the other side's.
+    /// A row that somebody deleted, and nobody changed without having seen that, is gone. Not so without a base: then a
+    /// row that one side lacks looks like an insert of the other's.
     fn nothing_comes_back(&self) -> Vec<String> {
         if self.is_loose() {
             return Vec::new();
@@ -352,8 +349,8 @@ impl Case<'_> {
             .collect()
     }
 
-    /// No row is there twice. Not so where a cycle was cut off: a row that the laptop took and no base knows of, and that
-    /// the server edits before the next cycle, is two rows where an id is all that a row has.
+    /// No row is there twice. Not so without a base: a row that one side has edited is two rows where an id is all that a
+    /// row has.
     fn nothing_is_doubled(&self) -> Vec<String> {
         if self.is_loose() {
             return Vec::new();
