@@ -260,6 +260,11 @@ impl Case<'_> {
             };
             !self.ledger.overwritten.contains(&other)
         };
+        // Who brings back the value on which the sides agreed has changed nothing, and yields to who has. Where one was
+        // written once, which is so of all but a few kinds of columns, it was not brought back.
+        if origin.times > 1 {
+            return true;
+        }
         if fact.value.is_null() && (origin.inserted || self.is_loose() || now.iter().any(standing)) {
             return true;
         }
