@@ -276,8 +276,10 @@ impl Case<'_> {
                     other.table == fact.table && other.row == fact.row && other.column == fact.column
                 });
                 let others: BTreeSet<&Cell> = others.map(|(other, _)| &other.value).collect();
-                let gone = now.is_empty() && self.ledger.deleted.contains(&(fact.table, fact.row.clone()));
-                gone || self.is_loose() && !now.is_empty()
+                // Who deleted the row saw the last time, and a change that beats the deletion keeps it.
+                let deleted = self.ledger.deleted.contains(&(fact.table, fact.row.clone()));
+                deleted
+                    || self.is_loose() && !now.is_empty()
                     || now.iter().any(|value| others.contains(value))
                     || self.is_given_up(fact)
             }
