@@ -207,10 +207,11 @@ impl Case<'_> {
         self.world.scenario.schema.tables[table].reuses_ids || self.rekeyed.contains(&table)
     }
 
-    /// Whether some row has the fact's value in its column at the end.
+    /// Whether some row has the fact's value in its column at the end, or had it until somebody wrote over it.
     fn is_anywhere(&self, fact: &Fact) -> bool {
         let mut rows = self.end[fact.table].values().flatten();
-        rows.any(|row| row[fact.column] == fact.value)
+        let same = |other: &Fact| (other.table, other.column, &other.value) == (fact.table, fact.column, &fact.value);
+        rows.any(|row| row[fact.column] == fact.value) || self.ledger.overwritten.iter().any(same)
     }
 
     /// Whether a conflict speaks of this row.
@@ -283,15 +284,19 @@ impl Case<'_> {
                     || now.iter().any(|value| others.contains(value))
                     || self.is_given_up(fact)
             }
-            Role::RefId(_) => self.is_on_record(fact),
-            // The row became one with another, which had the same in this cell; or took its place.
+            // What it refers to may be a new row by now, under an id that was given out again.
+            Role::RefId(parent) => self.is_on_record(fact) || self.may_change_hands(parent),
+            // The row became one with another, which had the same in this cell, or which took its place; and somebody
+            // may have written over it there.
             _ => (self.is_given_up(fact) || self.may_change_hands(fact.table)) && self.is_anywhere(fact),
         }
     }
 
-    /// Whether there was a merge without a base.
+    /// Whether there was a merge without a base. Sides that agree on no row at all begin none.
     fn is_loose(&self) -> bool {
-        self.world.lost_base() || !self.world.scenario.agreed
+        let scenario = &self.world.scenario;
+        let mut first = scenario.first.iter();
+        self.world.lost_base() || !scenario.agreed || !first.any(|change| self.synced(change.table))
     }
 
     /// Every value at the end is one that somebody gave this very cell.
@@ -328,7 +333,10 @@ impl Case<'_> {
                 .filter(|other| other.table == fact.table && other.column == fact.column);
             facts.map(|other| &other.value).any(|value| *value == fact.value)
         };
-        table.find(Role::Tag).is_some() && self.is_on_record(fact) || self.may_change_hands(fact.table) && of_another()
+        let refers_to_another = matches!(self.role(fact), Role::RefId(parent) if self.may_change_hands(parent));
+        table.find(Role::Tag).is_some() && self.is_on_record(fact)
+            || self.may_change_hands(fact.table) && of_another()
+            || refers_to_another
     }
 
     /// A row that somebody deleted, and nobody changed without having seen that, is gone. Not so without a base: then a
