@@ -36,7 +36,7 @@ pub fn scenario(seed: u64) -> Scenario {
         first.extend((0..rows).map(|_| generator.change_of(table, What::Insert)));
     }
     let events = generator.random.between(3, 11);
-    let events = (0..events).map(|_| generator.event(seed));
+    let events = (0..events).flat_map(|_| generator.happening(seed));
     let events = events.filter(|event| match event {
         // Where nothing was agreed nobody knows an addition from something that the other side has dropped, and what is
         // added to a table that is left out stays where it is.
@@ -60,6 +60,36 @@ pub fn scenario(seed: u64) -> Scenario {
 }
 
 impl Generator {
+    fn happening(&mut self, seed: u64) -> Vec<Event> {
+        match self.random.percent(4) {
+            true => self.duel(),
+            false => vec![self.event(seed)],
+        }
+    }
+
+    /// A row that a laptop changes, and the server while the laptop's cycle runs: behind its back, where the cycle has read
+    /// it and not yet written it.
+    fn duel(&mut self) -> Vec<Event> {
+        let laptop = self.random.below(self.laptops);
+        let (table, row) = (self.random.below(self.tables), self.random.below(6));
+        let mut write = |place| Write {
+            place,
+            changes: vec![self.change_of(table, What::Update { row })],
+            ..self.write(Some(place))
+        };
+        let first = write(Place::Laptop(laptop));
+        let fault = Fault {
+            what: Harm::Write(write(Place::Server)),
+            moment: Moment::Transaction(self.random.below(13)),
+        };
+        let cycle = Event::Cycle {
+            laptop,
+            kind: Kind::Whole,
+            faults: vec![fault],
+        };
+        vec![Event::Write(first), cycle]
+    }
+
     fn event(&mut self, seed: u64) -> Event {
         match self.random.below(100) {
             0..=56 => Event::Write(self.write(None)),

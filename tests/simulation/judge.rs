@@ -207,10 +207,11 @@ impl Case<'_> {
         self.world.scenario.schema.tables[table].reuses_ids || self.rekeyed.contains(&table)
     }
 
-    /// Whether some row has the fact's value in its column at the end.
+    /// Whether some row has the fact's value in its column at the end, or had it until somebody wrote over it.
     fn is_anywhere(&self, fact: &Fact) -> bool {
         let mut rows = self.end[fact.table].values().flatten();
-        rows.any(|row| row[fact.column] == fact.value)
+        let same = |other: &Fact| (other.table, other.column, &other.value) == (fact.table, fact.column, &fact.value);
+        rows.any(|row| row[fact.column] == fact.value) || self.ledger.overwritten.iter().any(same)
     }
 
     /// Whether a conflict speaks of this row.
@@ -260,34 +261,42 @@ impl Case<'_> {
             };
             !self.ledger.overwritten.contains(&other)
         };
+        // Who brings back the value on which the sides agreed has changed nothing, and yields to who has. Where one was
+        // written once, which is so of all but a few kinds of columns, it was not brought back.
+        if origin.times > 1 {
+            return true;
+        }
         if fact.value.is_null() && (origin.inserted || self.is_loose() || now.iter().any(standing)) {
             return true;
         }
         match self.role(fact) {
-            // Bookkeeping: another of the last times stands there. Where a cycle was cut off, or the base was lost, it
-            // may be one that somebody has overwritten since.
+            // Bookkeeping: another of the last times stands there. Without a base it may be one that somebody has
+            // overwritten since.
             Role::Updated => {
                 let others = self.ledger.standing().filter(|(other, _)| {
                     other.table == fact.table && other.row == fact.row && other.column == fact.column
                 });
                 let others: BTreeSet<&Cell> = others.map(|(other, _)| &other.value).collect();
-                let gone = now.is_empty() && self.ledger.deleted.contains(&(fact.table, fact.row.clone()));
-                gone || self.is_loose() && !now.is_empty()
+                // Who deleted the row saw the last time, and a change that beats the deletion keeps it.
+                let deleted = self.ledger.deleted.contains(&(fact.table, fact.row.clone()));
+                deleted
+                    || self.is_loose() && !now.is_empty()
                     || now.iter().any(|value| others.contains(value))
                     || self.is_given_up(fact)
             }
-            Role::RefId(_) => self.is_on_record(fact),
-            // The row became one with another, which had the same in this cell; or took its place.
+            // What it refers to may be a new row by now, under an id that was given out again.
+            Role::RefId(parent) => self.is_on_record(fact) || self.may_change_hands(parent),
+            // The row became one with another, which had the same in this cell, or which took its place; and somebody
+            // may have written over it there.
             _ => (self.is_given_up(fact) || self.may_change_hands(fact.table)) && self.is_anywhere(fact),
         }
     }
 
-    /// Whether a base was lost or a cycle was cut off.
+    /// Whether there was a merge without a base. Sides that agree on no row at all begin none.
     fn is_loose(&self) -> bool {
-        let laptops = 0..self.world.scenario.laptops;
-        self.world.lost_base()
-            || !self.world.scenario.agreed
-            || laptops.into_iter().any(|laptop| self.world.disturbed(laptop))
+        let scenario = &self.world.scenario;
+        let mut first = scenario.first.iter();
+        self.world.lost_base() || !scenario.agreed || !first.any(|change| self.synced(change.table))
     }
 
     /// Every value at the end is one that somebody gave this very cell.
@@ -324,11 +333,14 @@ impl Case<'_> {
                 .filter(|other| other.table == fact.table && other.column == fact.column);
             facts.map(|other| &other.value).any(|value| *value == fact.value)
         };
-        table.find(Role::Tag).is_some() && self.is_on_record(fact) || self.may_change_hands(fact.table) && of_another()
+        let refers_to_another = matches!(self.role(fact), Role::RefId(parent) if self.may_change_hands(parent));
+        table.find(Role::Tag).is_some() && self.is_on_record(fact)
+            || self.may_change_hands(fact.table) && of_another()
+            || refers_to_another
     }
 
-    /// A row that somebody deleted, and nobody changed without having seen that, is gone. Not so where a cycle was cut
-    /// off: what one side has taken of it, and the bases do not know of, looks like an insert of the other side's.
+    /// A row that somebody deleted, and nobody changed without having seen that, is gone. Not so without a base: then a
+    /// row that one side lacks looks like an insert of the other's.
     fn nothing_comes_back(&self) -> Vec<String> {
         if self.is_loose() {
             return Vec::new();
@@ -352,8 +364,8 @@ impl Case<'_> {
             .collect()
     }
 
-    /// No row is there twice. Not so where a cycle was cut off: a row that the laptop took and no base knows of, and that
-    /// the server edits before the next cycle, is two rows where an id is all that a row has.
+    /// No row is there twice. Not so without a base: a row that one side has edited is two rows where an id is all that a
+    /// row has.
     fn nothing_is_doubled(&self) -> Vec<String> {
         if self.is_loose() {
             return Vec::new();

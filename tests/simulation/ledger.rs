@@ -88,7 +88,8 @@ impl Ledger {
         }
     }
 
-    /// Whether whoever wrote `later` had `earlier` before his eyes, or had what was written over it, and so on.
+    /// Whether whoever wrote `later` had `earlier` before his eyes, or had what was written over it, and so on. A value
+    /// that came more than once leads no further: it may have been seen before the other came.
     pub fn descends(&self, later: &Fact, earlier: &Cell) -> bool {
         let mut known = BTreeSet::from([later.value.clone()]);
         let mut waiting = vec![later.value.clone()];
@@ -97,7 +98,8 @@ impl Ledger {
                 return true;
             }
             let fact = Fact { value, ..later.clone() };
-            for seen in self.facts.get(&fact).into_iter().flat_map(|origin| &origin.seen) {
+            let origin = self.facts.get(&fact).filter(|origin| origin.times == 1);
+            for seen in origin.into_iter().flat_map(|origin| &origin.seen) {
                 if known.insert(seen.clone()) {
                     waiting.push(seen.clone());
                 }

@@ -44,8 +44,8 @@ pub struct Laptop {
     pub turn: tokio::sync::Mutex<()>,
     pub crash: Notify,
     schedule: Mutex<Schedule>,
-    /// Whether a cycle of it was cut off: then somebody may write between what was half done and its end.
-    disturbed: Mutex<bool>,
+    /// Whether a cycle of it was cut off between its commit here and the note of it.
+    unnoted: Mutex<bool>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,7 +62,7 @@ impl World {
             turn: tokio::sync::Mutex::default(),
             crash: Notify::new(),
             schedule: Mutex::default(),
-            disturbed: Mutex::default(),
+            unnoted: Mutex::default(),
         });
         Arc::new(Self {
             laptops: laptops.collect(),
@@ -112,8 +112,13 @@ impl World {
         locked(&self.laptops[laptop].schedule)
     }
 
-    pub fn disturbed(&self, laptop: usize) -> bool {
-        *locked(&self.laptops[laptop].disturbed)
+    pub fn leave_unnoted(&self, laptop: usize) {
+        *locked(&self.laptops[laptop].unnoted) = true;
+    }
+
+    /// Whether a cycle of the laptop was cut off when its own database had committed, and before the journal said so.
+    pub fn unnoted(&self, laptop: usize) -> bool {
+        *locked(&self.laptops[laptop].unnoted)
     }
 
     pub fn lost_base(&self) -> bool {
@@ -262,7 +267,7 @@ impl World {
         request: &SyncRequest,
         faults: &[Fault],
     ) -> Option<CycleSummary> {
-        let before = self.both_contents(laptop);
+        let (before, ghosts) = (self.both_contents(laptop), locked(&self.ghosts).len());
         let mut slot = self.laptops[laptop].pair.lock().await;
         *self.schedule(laptop) = Schedule::new(faults);
         self.count("cycle", 1);
@@ -274,7 +279,8 @@ impl World {
         };
         let fired = std::mem::take(&mut *self.schedule(laptop)).fired;
         let reads_only = matches!(kind, Kind::DryRun | Kind::Verify);
-        if reads_only && fired == 0 && before != self.both_contents(laptop) {
+        let haunted = locked(&self.ghosts).len() != ghosts;
+        if reads_only && fired == 0 && !haunted && before != self.both_contents(laptop) {
             self.complain(format!("a cycle of laptop {laptop} that only reads ({kind:?}) wrote"));
         }
         // What a full disk or a crash leaves behind ends with the process.
@@ -282,13 +288,9 @@ impl World {
             *slot = None;
         }
         match done {
-            None => {
-                *locked(&self.laptops[laptop].disturbed) = true;
-                None
-            }
+            None => None,
             Some(Ok(summary)) => summary,
             Some(Err(error)) => {
-                *locked(&self.laptops[laptop].disturbed) = true;
                 self.count("cycle that failed", 1);
                 if fired == 0 {
                     self.complain(format!("laptop {laptop}: a cycle without a fault failed: {error}"));
