@@ -8,16 +8,16 @@ use std::collections::BTreeSet;
 use super::exchange::{Exchange, op_keys};
 use super::layout::Layout;
 use crate::merge::brakes::Seen;
-use crate::model::{ForeignKey, Row, RowOp, Side, Table, Value};
+use crate::model::{ForeignKey, RowOp, Side, Table, Value, pick_not_null};
 
 impl Exchange {
     /// Holds the writes that refer to a row which is held and has yet to come to that side, and those that refer to
     /// these, and so on.
     pub(super) fn hold_dependents(&mut self, layout: &Layout) {
-        for side in [Side::Local, Side::Server] {
+        for side in Side::BOTH {
             let mut waiting: Vec<usize> = (0..self.tables.len()).collect();
             while let Some(parent) = waiting.pop() {
-                if self.tables[parent].withheld[at(side)].is_empty() {
+                if self.tables[parent].withheld[side.index()].is_empty() {
                     continue;
                 }
                 for child in 0..self.tables.len() {
@@ -38,10 +38,12 @@ impl Exchange {
             .iter()
             .filter(|key| key.parent.eq_ignore_ascii_case(&to.name))
         {
-            let held = arrivals(&self.tables[parent].withheld[at(side)], foreign_key, to);
+            let held = arrivals(&self.tables[parent].withheld[side.index()], foreign_key, to);
             let refers = |op: &mut RowOp| {
                 let row = op.after();
-                row.is_some_and(|row| pick(row, &foreign_key.columns).is_some_and(|values| held.contains(&values)))
+                row.is_some_and(|row| {
+                    pick_not_null(row, &foreign_key.columns).is_some_and(|values| held.contains(&values))
+                })
             };
             let exchange = &mut self.tables[child];
             let waits: Vec<RowOp> = exchange.ops_mut(side).extract_if(.., refers).collect();
@@ -51,19 +53,12 @@ impl Exchange {
             exchange
                 .conflicts
                 .retain(|conflict| !exchange.keep_out.contains(&conflict.key));
-            exchange.withheld[at(side)].extend(waits);
+            exchange.withheld[side.index()].extend(waits);
         }
         if rows > 0 {
             self.hold(from, rows, Seen::Dependent { rows });
         }
         rows > 0
-    }
-}
-
-fn at(side: Side) -> usize {
-    match side {
-        Side::Local => 0,
-        Side::Server => 1,
     }
 }
 
@@ -74,17 +69,9 @@ fn arrivals(withheld: &[RowOp], foreign_key: &ForeignKey, parent: &Table) -> BTr
         return BTreeSet::new();
     };
     let brings = withheld.iter().filter_map(|op| {
-        let after = pick(op.after()?, &columns)?;
-        let before = op.before().and_then(|row| pick(row, &columns));
+        let after = pick_not_null(op.after()?, &columns)?;
+        let before = op.before().and_then(|row| pick_not_null(row, &columns));
         (before.as_ref() != Some(&after)).then_some(after)
     });
     brings.collect()
-}
-
-/// The values of these columns; `None` if one of them is NULL, which refers to nothing.
-fn pick(row: &Row, columns: &[usize]) -> Option<Vec<Value>> {
-    let values = columns
-        .iter()
-        .map(|&column| row.get(column).filter(|value| !value.is_null()).cloned());
-    values.collect()
 }

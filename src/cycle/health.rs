@@ -25,20 +25,13 @@ pub(super) struct Health {
     damage: Arc<AtomicBool>,
 }
 
-fn place(side: Side) -> usize {
-    match side {
-        Side::Local => 0,
-        Side::Server => 1,
-    }
-}
-
 impl Health {
     fn is_unknown(&self, side: Side, file: &str) -> bool {
-        self.whole[place(side)].as_deref() != Some(file)
+        self.whole[side.index()].as_deref() != Some(file)
     }
 
     fn is_whole(&mut self, side: Side, file: &str) {
-        self.whole[place(side)] = Some(file.to_owned());
+        self.whole[side.index()] = Some(file.to_owned());
     }
 
     /// Whether a statement met damage since this was asked last. Then nothing is known any more.
@@ -78,14 +71,6 @@ impl Sql for Watched {
 
     fn is_open(&self) -> bool {
         self.sql.is_open()
-    }
-}
-
-/// As texts name a side's database.
-pub(super) fn whose(side: Side) -> &'static str {
-    match side {
-        Side::Local => "laptop's",
-        Side::Server => "server's",
     }
 }
 
@@ -158,7 +143,7 @@ impl Pair {
             OpenError::Sql(error) if error.kind == SqlErrorKind::Busy => return self.locked(side, path),
             OpenError::Sql(error) => return CycleError::of_sql(side, error),
             OpenError::Base(cause) => {
-                return CycleError::failed(format!("make the {} base anew: {cause}", whose(side)));
+                return CycleError::failed(format!("make the {} base anew: {cause}", side.whose()));
             }
             OpenError::Empty => (
                 "is empty, it has no bytes".to_owned(),
@@ -186,7 +171,7 @@ impl Pair {
     fn locked(&self, side: Side, path: &str) -> CycleError {
         let message = format!(
             "the {} database {path} is locked by another program for more than {} s; nothing was written",
-            whose(side),
+            side.whose(),
             BUSY.as_secs()
         );
         CycleError {
@@ -213,7 +198,7 @@ impl Pair {
     async fn unusable(&mut self, side: Side, path: &str, what: &str, may_mean: &str) -> CycleError {
         let bring_back = self.bring_back(side, path).await;
         CycleError::attention(
-            format!("the {} database {path} {what}; nothing was written", whose(side)),
+            format!("the {} database {path} {what}; nothing was written", side.whose()),
             format!("{may_mean} {bring_back}"),
         )
     }
@@ -232,11 +217,11 @@ impl Pair {
         Err(CycleError::attention(
             format!(
                 "the {} database {path} was there at the last sync and is gone; nothing was written",
-                whose(side)
+                side.whose()
             ),
             format!(
                 "a disk that is not mounted, or a file that was moved? Put it back. {backup}To have it made anew from the {}: `{}`",
-                whose(side.other()),
+                side.other().whose(),
                 self.start_over()
             ),
         ))
@@ -247,7 +232,7 @@ impl Pair {
         let (local, _) = self.both()?;
         let known = local.base_tables().await;
         let known = known.map_err(|error| CycleError::of_sql(Side::Local, error))?;
-        for (side, schema) in [Side::Local, Side::Server].into_iter().zip(schemas) {
+        for (side, schema) in Side::BOTH.into_iter().zip(schemas) {
             let (what, may_mean) = if schema.tables.is_empty() && schema.skipped.is_empty() {
                 (
                     "has no tables".to_owned(),
@@ -290,7 +275,7 @@ impl Pair {
             format!(
                 "the {} database {} is another file than at the last sync, and {lacking} of the {} rows that were synced are \
                  not in it; nothing was written",
-                whose(side),
+                side.whose(),
                 self.path_of(side),
                 kept + lacking
             ),
@@ -298,7 +283,7 @@ impl Pair {
                 "an old copy, or a database that belongs elsewhere? Put the right file back. If it is the right one: \
                  `modsyncctl sync-now --allow-deletes` compares all rows, deletes none, and brings it what it lacks from \
                  the {}",
-                whose(side.other())
+                side.other().whose()
             ),
         ))
     }
@@ -325,7 +310,7 @@ impl Pair {
             Err(OpenError::Base(cause)) => {
                 // It is made anew when the sides are opened again.
                 self.health.damage.store(true, Ordering::Relaxed);
-                Err(CycleError::failed(format!("read the {} base: {cause}", whose(side))))
+                Err(CycleError::failed(format!("read the {} base: {cause}", side.whose())))
             }
             Err(error) => Err(self.cannot_open(side, &path, error).await),
         }

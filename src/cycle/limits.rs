@@ -106,7 +106,7 @@ impl Exchange {
         if limits.request.allow_deletes {
             return Ok(());
         }
-        for (index, side) in [Side::Local, Side::Server].into_iter().enumerate() {
+        for (index, side) in Side::BOTH.into_iter().enumerate() {
             stop_when_empty(layout, side, sizes.iter().map(|sizes| sizes[index]))?;
         }
         for (index, table) in layout.local.iter().enumerate() {

@@ -2,7 +2,6 @@
 
 use super::ancestors::Ancestors;
 use super::exchange::{Exchange, Limits, Origin, Stopped, is_base_of, touched_keys};
-use super::health::whose;
 use super::pair::{Pair, random_name};
 use super::recover::CutOff;
 use super::{CycleError, Progress};
@@ -19,6 +18,8 @@ pub(super) struct Seen {
     pub from: Generation,
     pub exchange: Result<Exchange, Stopped>,
     pub heads: [Head; 2],
+    /// What the merge went out from where the base is older.
+    pub ancestors: Ancestors,
     /// What the server changed, for a second merge where the laptop's programs were faster than the first one.
     server: Delta,
 }
@@ -95,10 +96,12 @@ async fn held_against_base(
         base,
         ancestors: &ancestors,
     };
+    let exchange = merge(pair, request, deltas, origin, from.number == 0);
     Ok(Some(Seen {
-        exchange: merge(pair, request, deltas, origin, from.number == 0),
+        exchange,
         from,
         heads: [local.head, server.head],
+        ancestors,
         server: server.delta,
     }))
 }
@@ -216,17 +219,14 @@ async fn why_anew(pair: &mut Pair, request: &SyncRequest, sides: [&Changes; 2]) 
     };
     let (here, there) = pair.both()?;
     let files = [here.file().to_owned(), there.replica.file().to_owned()];
-    for (side, (changes, file)) in [Side::Local, Side::Server]
-        .into_iter()
-        .zip(sides.into_iter().zip(files))
-    {
+    for (side, (changes, file)) in Side::BOTH.into_iter().zip(sides.into_iter().zip(files)) {
         if changes.head.generation.is_some() && changes.head.file.as_deref() != Some(&file) {
             if !request.allow_deletes {
                 pair.must_hold_what_was_synced(side, &changes.delta)?;
             }
             return Ok(format!(
                 "the {} database is another file than at the last sync",
-                whose(side)
+                side.whose()
             ));
         }
     }
@@ -237,12 +237,17 @@ async fn why_anew(pair: &mut Pair, request: &SyncRequest, sides: [&Changes; 2]) 
     })
 }
 
-/// Forgets both bases, which do not belong together, and begins a new lineage.
-async fn begin_anew(pair: &mut Pair, why: &str) -> Result<(), CycleError> {
-    let begin = Generation {
+/// A base of which nobody has heard.
+pub(super) fn new_lineage() -> Result<Generation, CycleError> {
+    Ok(Generation {
         lineage: random_name()?,
         number: 0,
-    };
+    })
+}
+
+/// Forgets both bases, which do not belong together, and begins a new lineage.
+async fn begin_anew(pair: &mut Pair, why: &str) -> Result<(), CycleError> {
+    let begin = new_lineage()?;
     tracing::info!(
         lineage = begin.lineage,
         why,

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::CycleError;
 use super::exchange::Exchange;
-use super::pair::{Pair, random_name};
+use super::look::new_lineage;
+use super::pair::Pair;
 use crate::model::{Key, Row, RowOp, Side, Table};
-use crate::replica::{Generation, Pushed, holds};
+use crate::replica::{Pushed, holds};
 
 /// Looks for the rows of a push of which the server read back something else than it was given. If they are not there
 /// the server's base tells of rows that it does not have, so neither base is of use: the laptop's is begun anew, and the
@@ -39,11 +40,7 @@ pub(super) async fn look_again(pair: &mut Pair, exchange: &Exchange, pushed: &Pu
         let row = |op: &RowOp| key(table, op).and_then(|key| rows.get(&key));
         if !ops.iter().all(|op| row(op).is_some_and(|row| holds(op, row))) {
             let (local, _) = pair.both()?;
-            let none = Generation {
-                lineage: random_name()?,
-                number: 0,
-            };
-            let begun = local.begin(&none).await;
+            let begun = local.begin(&new_lineage()?).await;
             begun.map_err(|error| CycleError::of_sql(Side::Local, error))?;
             return Err(CycleError::attention(
                 format!(

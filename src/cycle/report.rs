@@ -69,7 +69,7 @@ pub fn describe_move(table: &Table, to: Side, before: Option<&Row>, after: Optio
 pub fn describe_moves(layout: &Layout, exchange: &Exchange) -> Vec<Move> {
     let mut moves = Vec::new();
     for (table, exchange) in layout.local.iter().zip(&exchange.tables) {
-        for side in [Side::Local, Side::Server] {
+        for side in Side::BOTH {
             let ops = exchange.ops(side).iter();
             moves.extend(ops.map(|op| describe_move(table, side, op.before(), op.after())));
         }
@@ -113,7 +113,7 @@ pub fn journal_tables(layout: &Layout, exchange: &Exchange) -> Vec<JournalTable>
             table: table.name.clone(),
             columns: table.columns.iter().map(|column| column.name.clone()).collect(),
             keys: exchange.settled.iter().map(|settled| settled.key.clone()).collect(),
-            writes: [Side::Local, Side::Server]
+            writes: Side::BOTH
                 .into_iter()
                 .flat_map(|side| exchange.ops(side).iter().map(move |op| written(side, op)))
                 .collect(),

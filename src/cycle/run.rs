@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use super::account::{Account, add_round, join};
+use super::ancestors::Ancestors;
 use super::exchange::{Exchange, Stopped};
 use super::history::Journal;
 use super::layout::Layout;
@@ -116,14 +117,13 @@ async fn one_round(
     let done = match exchange.is_empty() && pair.carried.is_empty() {
         true => {
             unlock(pair).await?;
-            let ancestors = pair.history.ancestors().await?;
-            if !ancestors.is_empty() {
-                let left = ancestors.left_by(&pair.layout, &exchange.kept_out());
+            if !seen.ancestors.is_empty() {
+                let left = seen.ancestors.left_by(&pair.layout, &exchange.kept_out());
                 pair.history.keep_ancestors(left).await?;
             }
             (account.tell(pair, &exchange), false)
         }
-        false => carry_out(pair, request, account, &seen.from, exchange, progress).await?,
+        false => carry_out(pair, request, account, &seen.from, exchange, seen.ancestors, progress).await?,
     };
     let (_, moved_on) = &done;
     if !moved_on {
@@ -156,7 +156,7 @@ async fn look_at_both(
 /// deletions are to be carried over is looked through; and there must be room for what will be written.
 async fn may_write(pair: &mut Pair, request: &SyncRequest, trigger: Trigger, seen: &Seen) -> Result<(), CycleError> {
     let Ok(exchange) = &seen.exchange else { return Ok(()) };
-    for side in [Side::Local, Side::Server] {
+    for side in Side::BOTH {
         let mut writes = exchange.tables.iter().flat_map(|table| table.ops(side.other()));
         if writes.any(|op| matches!(op, RowOp::Delete(_))) {
             pair.must_be_whole(side).await?;
@@ -175,6 +175,7 @@ async fn carry_out(
     account: &Account,
     from: &Generation,
     mut exchange: Exchange,
+    ancestors: Ancestors,
     progress: &Progress<'_>,
 ) -> Result<(CycleSummary, bool), CycleError> {
     let phase = |phase| {
@@ -213,7 +214,6 @@ async fn carry_out(
         ..account.tell(pair, &exchange)
     });
     let ended = journal(pair, &exchange, summary.clone());
-    let ancestors = pair.history.ancestors().await?;
     let left = ancestors.left_by(&pair.layout, &exchange.kept_out());
     pair.history.end(cycle, ended, left).await?;
     pair.carried_is_recorded(&summary.schema).await?;

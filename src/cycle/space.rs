@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::backup::{command, quoted};
 use super::exchange::Exchange;
-use super::health::whose;
 use super::{CycleError, Pair, Trigger};
 use crate::control::types::SyncRequest;
 use crate::model::{Row, RowOp, Side, Value};
@@ -36,7 +35,7 @@ struct Need {
 
 impl Need {
     fn of(exchange: &Exchange, sizes: [u64; 2]) -> Self {
-        let [to_local, to_server] = [Side::Local, Side::Server].map(|side| {
+        let [to_local, to_server] = Side::BOTH.map(|side| {
             let ops = exchange.tables.iter().flat_map(|table| table.ops(side));
             ops.fold((0, 0), |(rows, bytes), op| (rows + 1, bytes + bytes_of(op)))
         });
@@ -85,7 +84,7 @@ impl Room {
         Err(CycleError::attention(
             format!(
                 "the disk of the {} {} ({}) has {} free, and this cycle needs about {}; nothing was written",
-                whose(self.side),
+                self.side.whose(),
                 self.what,
                 self.folder,
                 megabytes(self.free),

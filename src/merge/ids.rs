@@ -4,8 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::unique;
-use super::work::{Entry, Work, pick_not_null};
-use crate::model::{ForeignKey, Row, Side, Table, Value};
+use super::work::{Entry, Work};
+use crate::model::{ForeignKey, Row, Side, Table, Value, pick_not_null};
 
 /// Gives every laptop row the id that it will have on both sides, and rewrites the references to those that moved.
 pub(super) fn give_way(tables: &mut [Work<'_>]) {

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::Reason;
 use super::ids::index_of;
-use super::work::{Entry, Outcome, Work, pick, pick_not_null};
-use crate::model::{Side, Value};
+use super::work::{Entry, Outcome, Work, pick};
+use crate::model::{Side, Value, pick_not_null};
 
 /// A declared foreign key between two tables of the input.
 struct Link {

@@ -3,8 +3,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::work::{Entry, Outcome, Work, pick_not_null};
-use crate::model::{Row, Table, Value};
+use super::work::{Entry, Outcome, Work};
+use crate::model::{Row, Table, Value, pick_not_null};
 
 /// Makes the rows of a table keep each set of unique columns apart.
 ///

@@ -197,11 +197,3 @@ impl From<Triple> for Entry {
 pub(super) fn pick(row: &Row, columns: &[usize]) -> Vec<Value> {
     columns.iter().filter_map(|&column| row.get(column)).cloned().collect()
 }
-
-/// The same, `None` if one of them is NULL: then neither a unique index nor a foreign key looks at it.
-pub(super) fn pick_not_null(row: &Row, columns: &[usize]) -> Option<Vec<Value>> {
-    columns
-        .iter()
-        .map(|&column| row.get(column).filter(|value| !value.is_null()).cloned())
-        .collect()
-}

@@ -13,7 +13,7 @@ pub use instant::Instant;
 pub use schema::{
     Affinity, Collation, Column, Declared, ForeignKey, Object, ObjectKind, Schema, Skipped, Table, Trigger,
 };
-pub use value::{Key, Real, Row, Value};
+pub use value::{Key, Real, Row, Value, pick_not_null};
 pub use value_json::{from_hex, to_hex};
 
 /// One of the two databases of a pair.
@@ -27,6 +27,36 @@ pub enum Side {
 }
 
 impl Side {
+    /// Both, in the order of everything that stands in pairs.
+    pub const BOTH: [Self; 2] = [Self::Local, Self::Server];
+
+    /// Its place in what stands in pairs.
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Local => 0,
+            Self::Server => 1,
+        }
+    }
+
+    /// What it is called in messages that tell where something is.
+    #[must_use]
+    pub fn place(self) -> &'static str {
+        match self {
+            Self::Local => "laptop",
+            Self::Server => "server",
+        }
+    }
+
+    /// The same of what belongs to it.
+    #[must_use]
+    pub fn whose(self) -> &'static str {
+        match self {
+            Self::Local => "laptop's",
+            Self::Server => "server's",
+        }
+    }
+
     /// The other one.
     #[must_use]
     pub fn other(self) -> Self {

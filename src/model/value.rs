@@ -120,3 +120,12 @@ impl fmt::Debug for Real {
         write!(f, "{:?}", self.get())
     }
 }
+/// The values of some columns of a row; `None` if one of them is NULL: then neither a unique index nor a foreign key looks
+/// at it.
+#[must_use]
+pub fn pick_not_null(row: &Row, columns: &[usize]) -> Option<Vec<Value>> {
+    columns
+        .iter()
+        .map(|&column| row.get(column).filter(|value| !value.is_null()).cloned())
+        .collect()
+}

@@ -21,7 +21,7 @@ const REACHING_OUT: [&str; 3] = ["load_extension", "fts3_tokenizer", "writefile"
 
 /// Keeps those changes that are proved harmless, and gives the others up with the reason.
 pub fn prove(drift: &mut Drift, schemas: [&Schema; 2]) {
-    for (side, schema) in [Side::Local, Side::Server].into_iter().zip(schemas) {
+    for (side, schema) in Side::BOTH.into_iter().zip(schemas) {
         let mine: Vec<Change> = drift
             .changes
             .iter()

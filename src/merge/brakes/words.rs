@@ -8,13 +8,6 @@ use crate::model::Side;
 /// How much of a value is quoted, in characters.
 const QUOTED: usize = 40;
 
-fn whose(side: Side) -> &'static str {
-    match side {
-        Side::Local => "laptop's",
-        Side::Server => "server's",
-    }
-}
-
 /// What was seen, in one line.
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,8 +24,8 @@ impl fmt::Display for Held {
                     f,
                     "{table}: {deletes} of {rows} rows are gone from the {} database, more than max_delete ({percent}%); \
                      the {} keeps them",
-                    whose(*side),
-                    whose(side.other())
+                    side.whose(),
+                    side.other().whose()
                 )
             }
             Seen::Emptied { side, rows, everywhere } => emptied(f, table, *side, *rows, *everywhere),
@@ -45,7 +38,7 @@ impl fmt::Display for Held {
                 f,
                 "{table}: {renamed} of {rows} rows stand under another key ({key}) in the {} database, and are otherwise \
                  as before; the table is held",
-                whose(*side)
+                side.whose()
             ),
             Seen::Wiped {
                 side,
@@ -58,7 +51,7 @@ impl fmt::Display for Held {
                 write!(
                     f,
                     "{table}.{column}: set to {shown:?} in {changed} of {rows} rows of the {} database at once; the table is held",
-                    whose(*side)
+                    side.whose()
                 )
             }
             Seen::Unkeyed { rows } => write!(f, "{table}: {rows} rows with NULL in their key stay where they are"),
@@ -70,14 +63,14 @@ impl fmt::Display for Held {
             Seen::Barred { side, rows } => write!(
                 f,
                 "{table}: a constraint of the {} database refuses {rows} rows of the other side; they are held",
-                whose(*side)
+                side.whose()
             ),
         }
     }
 }
 
 fn emptied(f: &mut fmt::Formatter<'_>, table: &str, side: Side, rows: u64, everywhere: bool) -> fmt::Result {
-    let (lost, keeps) = (whose(side), whose(side.other()));
+    let (lost, keeps) = (side.whose(), side.other().whose());
     match everywhere {
         true => write!(
             f,
@@ -100,17 +93,17 @@ impl Held {
             Seen::Deletes { side, .. } | Seen::Emptied { side, .. } => format!(
                 "a clean-up that went too far, or a program that begins with an empty table? If it is meant: {MEANT}. To \
                  bring the rows back from the {} database: `{start_over}`",
-                whose(side.other())
+                side.other().whose()
             ),
             Seen::Renamed { side, .. } => format!(
                 "a key says which row is which: the {other} database would lose these rows and get others. If it is \
                  meant: {MEANT}. If not, write the old keys back; the {other} database has them",
-                other = whose(side.other())
+                other = side.other().whose()
             ),
             Seen::Wiped { side, .. } => format!(
                 "an UPDATE without its WHERE? If it is meant: {MEANT}. If not, write the old values back; the {} \
                  database has them",
-                whose(side.other())
+                side.other().whose()
             ),
             Seen::Unkeyed { .. } => format!(
                 "give their key columns values, or declare another key in the config: [[table]] name = {:?}, key = […]",
@@ -125,7 +118,7 @@ impl Held {
             Seen::Barred { side, .. } => format!(
                 "make both schemas alike, or change the rows: `modsyncctl diff {}` shows them as writes for the {} database",
                 self.table,
-                whose(*side)
+                side.whose()
             ),
         }
     }

@@ -159,7 +159,7 @@ fn converge(inputs: Vec<TableInput<'_>>) -> (Vec<Vec<Row>>, Plan) {
             table.name
         );
         for set in &table.unique {
-            let values = agreed.iter().filter_map(|row| super::work::pick_not_null(row, set));
+            let values = agreed.iter().filter_map(|row| crate::model::pick_not_null(row, set));
             let distinct: std::collections::HashSet<_> = values.clone().collect();
             assert_eq!(
                 distinct.len(),

@@ -89,14 +89,6 @@ struct Plan<'a> {
     common: BTreeSet<String>,
 }
 
-/// What a side is called in messages.
-pub fn place(side: Side) -> &'static str {
-    match side {
-        Side::Local => "laptop",
-        Side::Server => "server",
-    }
-}
-
 impl Drift {
     /// Holds the laptop's schema and the server's against the one that was agreed.
     pub fn new(schemas: [&Schema; 2], agreed: Agreed, config: &[TableConfig]) -> Self {
@@ -134,7 +126,7 @@ impl Drift {
 
     /// Takes a change back that cannot be made, and what depends on it.
     pub fn give_up(&mut self, change: &Change, reason: &str) {
-        let to = place(change.to);
+        let to = change.to.place();
         let of_table = |other: &Change| other.table.eq_ignore_ascii_case(&change.table);
         match change.kind {
             ObjectKind::Column if change.computed => {
@@ -173,7 +165,7 @@ impl Drift {
                     reason: format!(
                         "{} only on the {}: it cannot be made on the {to}: {reason}",
                         article(change.kind),
-                        place(change.to.other())
+                        change.to.other().place()
                     ),
                 });
             }
@@ -186,9 +178,9 @@ impl Drift {
         let reason = format!(
             "an index that is unique on the {}: {sets} of its values stand in several rows of \"{}\" on the {}; \
              the index comes there once each stands in one row alone",
-            place(change.to.other()),
+            change.to.other().place(),
             change.table,
-            place(change.to)
+            change.to.place()
         );
         self.stuck.push((change.clone(), reason));
     }

@@ -2,12 +2,12 @@
 
 use super::super::agreed::AgreedObject;
 use super::super::text;
-use super::{Plan, article, change, place};
+use super::{Plan, article, change};
 use crate::model::{Object, ObjectKind, Schema, Side};
 
 impl Plan<'_> {
     pub(super) fn objects(&mut self) {
-        for side in [Side::Local, Side::Server] {
+        for side in Side::BOTH {
             let (mine, theirs) = (self.schema(side).clone(), self.schema(side.other()).clone());
             let named = mine
                 .objects
@@ -52,7 +52,7 @@ impl Plan<'_> {
     }
 
     fn object_of_one(&mut self, side: Side, object: &Object, theirs: &Schema) {
-        let (here, there) = (place(side), place(side.other()));
+        let (here, there) = (side.place(), side.other().place());
         let (kind, known) = (article(object.kind), self.drift.before.object(object).cloned());
         let has_table = self.common.contains(&object.table.to_ascii_lowercase());
         if let Some(known) = known {

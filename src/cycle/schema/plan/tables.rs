@@ -3,13 +3,13 @@
 use super::super::agreed::{AgreedColumn, AgreedTable};
 use super::super::text;
 use super::super::unlike;
-use super::{Barred, Change, Plan, change, is_as, needs, place};
+use super::{Barred, Change, Plan, change, is_as, needs};
 use crate::model::{Declared, Object, ObjectKind, Side};
 use crate::replica::ident;
 
 impl Plan<'_> {
     pub(super) fn tables(&mut self) {
-        for side in [Side::Local, Side::Server] {
+        for side in Side::BOTH {
             let (mine, theirs) = (self.schema(side).clone(), self.schema(side.other()).clone());
             for table in mine.objects.iter().filter(|object| object.kind == ObjectKind::Table) {
                 let other = theirs.object(ObjectKind::Table, &table.name);
@@ -36,7 +36,7 @@ impl Plan<'_> {
     }
 
     fn table_of_one(&mut self, side: Side, table: &Object) {
-        let (here, there) = (place(side), place(side.other()));
+        let (here, there) = (side.place(), side.other().place());
         let refused = if self.drift.before.table(&table.name).is_some() {
             self.remember_as_it_was(&table.name);
             Err((
@@ -66,7 +66,7 @@ impl Plan<'_> {
 
     /// The statement that makes a table of one side on the other, or why there is none and whether that needs a person.
     fn can_be_made(&self, side: Side, table: &Object) -> Result<String, (String, bool)> {
-        let here = place(side);
+        let here = side.place();
         let only = |reason: String| (format!("only on the {here}: {reason}"), false);
         self.key_of(side, &table.name).map_err(only)?;
         let made = self.statement(side, table);
@@ -74,7 +74,7 @@ impl Plan<'_> {
             (
                 format!(
                     "only on the {here}, and not made on the {}: {reason}",
-                    place(side.other())
+                    side.other().place()
                 ),
                 true,
             )
@@ -86,15 +86,12 @@ impl Plan<'_> {
         let known = self.drift.before.table(name).cloned().unwrap_or_default();
         self.remember(ours, theirs, &known);
         // Of two sides that have different columns one may lack the key that the config declares.
-        if [Side::Local, Side::Server]
-            .iter()
-            .all(|side| self.key_of(*side, name).is_err())
-        {
+        if Side::BOTH.iter().all(|side| self.key_of(*side, name).is_err()) {
             return;
         }
         let (changes, mut held, waits) = self.lacking(ours, theirs, &known);
         // A table that stays held in any case is left as it is.
-        let [ours, theirs] = [Side::Local, Side::Server].map(|side| self.schema(side).table(name));
+        let [ours, theirs] = Side::BOTH.map(|side| self.schema(side).table(name));
         let unlike = ours
             .zip(theirs)
             .and_then(|(ours, theirs)| unlike(ours, theirs, &self.drift.before));
@@ -133,8 +130,8 @@ impl Plan<'_> {
                     let words = format!(
                         "column \"{}\" is only on the {}: the next cycle carries it over to the {}",
                         column.name,
-                        place(side),
-                        place(side.other())
+                        side.place(),
+                        side.other().place()
                     );
                     waits.get_or_insert(words);
                     continue;
@@ -152,7 +149,7 @@ impl Plan<'_> {
 
     /// The change that gives a side's column to the other side, or why there is none.
     fn column(&self, side: Side, table: &Object, column: &Declared, known: &AgreedTable) -> Result<Change, String> {
-        let (here, there) = (place(side), place(side.other()));
+        let (here, there) = (side.place(), side.other().place());
         let (quoted, name) = (ident(&table.name), ident(&column.name));
         let definitions = text::definitions(&table.sql).unwrap_or_default();
         let definition = definitions.iter().find(|it| it.name.eq_ignore_ascii_case(&column.name));
