@@ -6,7 +6,7 @@ mod support;
 use modsync::control::types::Outcome;
 use modsync::cycle::Syncer as _;
 use modsync::demo::data;
-use support::world::{World, rows, sync};
+use support::world::{World, assert_synced, rows, sync};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_train_story_ends_with_everything_on_both_sides() {
@@ -23,11 +23,7 @@ async fn the_train_story_ends_with_everything_on_both_sides() {
     data::same_id_on_both(&mut world.open_local(), &mut world.open_remote()).unwrap();
     let done = sync(&mut pair).await;
 
-    assert_eq!(
-        (done.outcome, done.conflicts, done.held),
-        (Outcome::Synced, 0, 0),
-        "{done:?}"
-    );
+    assert_synced(&done);
     world.assert_equal();
     for url in reviewed {
         let sql = format!("SELECT 1 FROM products WHERE url='{url}' AND lifecycle_stage LIKE 'assessed%'");

@@ -11,7 +11,7 @@ use modsync::control::types::Outcome;
 use modsync::cycle::Syncer as _;
 use modsync::demo::data;
 use support::sshd::{Options, Sshd};
-use support::world::{World, open, rows, sync, text};
+use support::world::{World, open, rows, run, sync, text};
 
 const ENGINES: [&str; 4] = ["sqlite3", "python3", "php", "modsyncd"];
 
@@ -123,16 +123,6 @@ impl Drop for SiteUser {
     fn drop(&mut self) {
         let _ = Command::new("userdel").args(["-r", &self.0]).output();
     }
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// PHP writes as the web server does.

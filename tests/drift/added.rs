@@ -6,7 +6,7 @@ use std::process::Command;
 use modsync::control::types::{CycleSummary, Outcome, Side, SyncRequest};
 use modsync::cycle::{Pair, Syncer as _};
 
-use crate::support::world::{World, rows, sync, text, try_sync};
+use crate::support::world::{World, assert_synced, rows, sync, text, try_sync};
 
 const SCHEMA: &str = "CREATE TABLE item(k TEXT PRIMARY KEY, v, last_updated TEXT); \
     CREATE TABLE note(id INTEGER PRIMARY KEY AUTOINCREMENT, k TEXT REFERENCES item(k), body TEXT);";
@@ -91,11 +91,7 @@ async fn tables_columns_indexes_and_views_travel_both_ways_with_their_rows() {
 
     let done = sync(&mut pair).await;
 
-    assert_eq!(
-        (done.outcome, done.conflicts, done.held),
-        (Outcome::Synced, 0, 0),
-        "{done:?}"
-    );
+    assert_synced(&done);
     let name = |side, kind: &str, name: &str| (side, kind.to_owned(), name.to_owned());
     let mut moved = told(&done);
     moved.sort_by_key(|(side, kind, name)| (*side, kind.clone(), name.clone()));

@@ -7,7 +7,7 @@ use modsync::control::types::{Outcome, Phase, SyncRequest};
 use modsync::cycle::{Syncer as _, Trigger};
 
 use crate::added::{assert_quiet, php, synced};
-use crate::support::world::{World, rows, sync, try_sync};
+use crate::support::world::{World, cut_off, rows, sync};
 
 /// The statements of both schemas must be the same, but for the order of a table's columns.
 fn assert_same_shape(world: &World) {
@@ -61,20 +61,8 @@ async fn a_cycle_that_is_cut_off_at_any_moment_is_gone_on_with() {
             // Another process takes the state over.
             pair = world.pair().await;
         }
-        let request = SyncRequest {
-            no_backup: true,
-            ..SyncRequest::default()
-        };
         let moment = Duration::from_millis(20 + (n as u64 * 37) % 500);
-        let killed = async {
-            tokio::time::sleep(moment).await;
-            world.sshd.kill_sessions();
-        };
-        let (done, ()) = tokio::join!(try_sync(&mut pair, &request), killed);
-        match done {
-            Ok(done) => assert_eq!((done.conflicts, done.held), (0, 0), "{n}: {done:?}"),
-            Err(_) => cut += 1,
-        }
+        cut += usize::from(cut_off(&world, &mut pair, moment).await);
     }
     assert!(cut > CYCLES / 5, "only {cut} cycles were cut");
     let mut pair = world.pair().await;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use modsync::control::types::{Outcome, SyncRequest};
+use modsync::control::types::Outcome;
 
 use crate::rows::{SCHEMA, assert_all_there, edit_both};
-use crate::support::world::{World, open, rows, sync, text, try_sync};
+use crate::support::world::{World, cut_off, open, rows, sync, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_are_killed_at_any_moment_lose_and_double_nothing() {
@@ -22,19 +22,7 @@ async fn sessions_that_are_killed_at_any_moment_lose_and_double_nothing() {
         }
         // The moments go through a whole cycle on an open connection and through its beginning on a new one.
         let moment = Duration::from_millis((n as u64 * 13) % 120);
-        let killed = async {
-            tokio::time::sleep(moment).await;
-            world.sshd.kill_sessions();
-        };
-        let request = SyncRequest {
-            no_backup: true,
-            ..SyncRequest::default()
-        };
-        let (done, ()) = tokio::join!(try_sync(&mut pair, &request), killed);
-        match done {
-            Ok(done) => assert_eq!((done.conflicts, done.held), (0, 0), "{n}: {done:?}"),
-            Err(_) => cut += 1,
-        }
+        cut += usize::from(cut_off(&world, &mut pair, moment).await);
     }
     assert!(cut > CYCLES / 5, "only {cut} cycles were cut");
     let mut pair = world.pair().await;

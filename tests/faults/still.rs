@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::gate::{Gate, lives};
+use crate::gate::{Gate, Held, lives};
 use crate::rows::{SCHEMA, assert_all_there, assert_one_base, calm, eager, edit_both};
 use crate::support::daemon::{Daemon, until};
 use crate::support::world::{World, dump};
@@ -11,18 +11,24 @@ use crate::support::world::{World, dump};
 /// Longer than a dead line lasts: three keepalives, 10 s apart, and the limit of a silent login.
 const LONG: Duration = Duration::from_secs(45);
 
-/// A huge backup, a slow disk: the line lives, the engine says nothing.
-#[test]
-fn an_engine_that_says_nothing_for_long_is_waited_for() {
+/// A daemon with edits on both sides, and its cycle, which the server's engine stops before that line.
+fn cycle_held_before(text: &str) -> (World, Daemon, Held) {
     let mut world = World::with_schema(SCHEMA);
     calm(&mut world);
     let gate = Gate::on(&world);
     let daemon = Daemon::start(&world);
     daemon.until_in_sync();
     edit_both(&world, 0);
-    gate.hold("VACUUM main INTO");
+    gate.hold(text);
     assert_eq!(daemon.ctl(&["sync-now", "--no-wait"]).code, 0);
     let held = gate.held();
+    (world, daemon, held)
+}
+
+/// A huge backup, a slow disk: the line lives, the engine says nothing.
+#[test]
+fn an_engine_that_says_nothing_for_long_is_waited_for() {
+    let (world, daemon, held) = cycle_held_before("VACUUM main INTO");
     held.signal("STOP");
     let since = Instant::now();
     while since.elapsed() < LONG {
@@ -52,15 +58,7 @@ fn an_engine_that_says_nothing_for_long_is_waited_for() {
 /// The machine at the far end hangs, its TCP answers: only SSH can tell.
 #[test]
 fn a_session_that_stands_still_is_given_up_and_does_nothing_when_it_wakes() {
-    let mut world = World::with_schema(SCHEMA);
-    calm(&mut world);
-    let gate = Gate::on(&world);
-    let daemon = Daemon::start(&world);
-    daemon.until_in_sync();
-    edit_both(&world, 0);
-    gate.hold("WHERE 0;");
-    assert_eq!(daemon.ctl(&["sync-now", "--no-wait"]).code, 0);
-    let held = gate.held();
+    let (world, daemon, held) = cycle_held_before("WHERE 0;");
     world.sshd.signal_sessions("STOP");
     let since = Instant::now();
     let told = daemon.until_status("offline", |status| status["state"] == "offline");

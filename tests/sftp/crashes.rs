@@ -7,7 +7,7 @@ use modsync::cycle::{Pair, Syncer as _};
 
 use crate::support::daemon::{Daemon, until};
 use crate::support::proxy::{Line, Proxy};
-use crate::support::world::{open, rows, sync, try_sync};
+use crate::support::world::{cut_off, open, rows, sync, try_sync};
 use crate::{ITEMS, beside, world};
 
 /// What one side does before a cycle.
@@ -35,19 +35,7 @@ async fn sessions_that_are_cut_at_any_moment_lose_and_double_nothing() {
             pair = world.pair().await;
         }
         let moment = Duration::from_millis((n as u64 * 17) % 150 + if n % 4 == 0 { 1200 } else { 20 });
-        let killed = async {
-            tokio::time::sleep(moment).await;
-            world.sshd.kill_sessions();
-        };
-        let request = SyncRequest {
-            no_backup: true,
-            ..SyncRequest::default()
-        };
-        let (done, ()) = tokio::join!(try_sync(&mut pair, &request), killed);
-        match done {
-            Ok(done) => assert_eq!((done.conflicts, done.held), (0, 0), "{n}: {done:?}"),
-            Err(_) => cut += 1,
-        }
+        cut += usize::from(cut_off(&world, &mut pair, moment).await);
     }
     assert!(cut > CYCLES / 6, "only {cut} cycles were cut");
     let mut pair = world.pair().await;

@@ -99,6 +99,11 @@ async fn a_look_brings_nothing_and_nothing_comes_twice() {
 
     // A change is told by a look, which brings nothing; then the file comes once (hexadecimal digits, compressed to half).
     assert_eq!(Php::open(&world).run("UPDATE item SET server=7 WHERE k='row 7'"), "ok");
+    // A write in the very second in which the file is read could hide behind its time; this one is an hour old.
+    let written = std::fs::File::options().write(true).open(world.remote()).unwrap();
+    written
+        .set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3600))
+        .unwrap();
     let before = counted.so_far();
     assert!(pair.look_server().await.unwrap());
     assert!(!pair.look_server().await.unwrap(), "each change is told once");
@@ -106,11 +111,7 @@ async fn a_look_brings_nothing_and_nothing_comes_twice() {
     let done = sync(&mut pair).await;
     assert_eq!((done.pulled, done.pushed), (2, 0), "{done:?}");
     assert!((5_000_000..12_000_000).contains(&done.bytes_received), "{done:?}");
-    // The cycle's own move of the base may be told once more; then it moves nothing.
-    if pair.look_server().await.unwrap() {
-        assert_eq!(sync(&mut pair).await.outcome, Outcome::Unchanged);
-        assert!(!pair.look_server().await.unwrap());
-    }
+    assert!(!pair.look_server().await.unwrap());
     // What the laptop writes goes up once, and does not come back.
     world
         .open_local()

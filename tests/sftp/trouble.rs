@@ -43,13 +43,9 @@ async fn wal_mode_is_refused_with_what_to_do() {
     assert!(error.message.contains("WAL mode"), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_under_way_is_waited_for_and_a_journal_that_stays_is_named() {
-    let world = world(ITEMS);
-    let mut pair = world.pair().await;
-    sync(&mut pair).await;
-    // A transaction so large that its pages are in the file before it ends.
-    let mut php = Php::open(&world);
+/// A program in a transaction so large that its pages are in the file before it ends.
+fn half_done(world: &World) -> Php {
+    let mut php = Php::open(world);
     for sql in [
         "PRAGMA cache_size=5",
         "BEGIN IMMEDIATE",
@@ -57,6 +53,15 @@ async fn a_transaction_under_way_is_waited_for_and_a_journal_that_stays_is_named
     ] {
         assert_eq!(php.run(sql), "ok");
     }
+    php
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_under_way_is_waited_for_and_a_journal_that_stays_is_named() {
+    let world = world(ITEMS);
+    let mut pair = world.pair().await;
+    sync(&mut pair).await;
+    let mut php = half_done(&world);
     assert!(std::fs::metadata(world.path("site/products.db-journal")).unwrap().len() > 0);
     world
         .open_local()
@@ -84,14 +89,7 @@ async fn the_journal_of_a_killed_program_is_left_to_the_site() {
     let world = world(ITEMS);
     let mut pair = world.pair().await;
     sync(&mut pair).await;
-    let mut php = Php::open(&world);
-    for sql in [
-        "PRAGMA cache_size=5",
-        "BEGIN IMMEDIATE",
-        "WITH n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<2000) INSERT INTO item SELECT 'half '||i,zeroblob(200),0 FROM n",
-    ] {
-        assert_eq!(php.run(sql), "ok");
-    }
+    let php = half_done(&world);
     drop(php);
     let error = try_sync(&mut pair, &SyncRequest::default()).await;
     if let Err(error) = &error {

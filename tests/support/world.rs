@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use modsync::config::{self, Config, LoadOptions};
-use modsync::control::types::{CycleSummary, SyncRequest};
+use modsync::control::types::{CycleSummary, Outcome, SyncRequest};
 use modsync::cycle::{CycleError, Pair, Syncer as _, Trigger};
 use modsync::demo::data;
 use rusqlite::Connection;
@@ -235,6 +236,34 @@ impl World {
     }
 }
 
+/// Fails unless the cycle moved what there was to move, and nothing was in its way.
+#[track_caller]
+pub fn assert_synced(done: &CycleSummary) {
+    assert_eq!(
+        (done.outcome, done.conflicts, done.held),
+        (Outcome::Synced, 0, 0),
+        "{done:?}"
+    );
+}
+
+/// Runs a cycle without a backup, and kills the server's sessions after that moment. Whether this cut it off; a cycle that
+/// came through met no conflict and held nothing.
+pub async fn cut_off(world: &World, pair: &mut Pair, moment: Duration) -> bool {
+    let killed = async {
+        tokio::time::sleep(moment).await;
+        world.sshd.kill_sessions();
+    };
+    let request = SyncRequest {
+        no_backup: true,
+        ..SyncRequest::default()
+    };
+    let (done, ()) = tokio::join!(try_sync(pair, &request), killed);
+    if let Ok(done) = &done {
+        assert_eq!((done.conflicts, done.held), (0, 0), "cut after {moment:?}: {done:?}");
+    }
+    done.is_err()
+}
+
 pub async fn sync(pair: &mut Pair) -> CycleSummary {
     try_sync(pair, &SyncRequest::default()).await.unwrap()
 }
@@ -245,7 +274,7 @@ pub async fn try_sync(pair: &mut Pair, request: &SyncRequest) -> Result<CycleSum
 
 pub fn open(path: &Path) -> Connection {
     let connection = Connection::open(path).unwrap();
-    connection.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
+    connection.busy_timeout(Duration::from_secs(60)).unwrap();
     connection
 }
 
@@ -293,7 +322,8 @@ pub fn rows(connection: &Connection, sql: &str) -> Vec<String> {
     rows
 }
 
-fn run(command: &mut Command) -> String {
+/// Runs a program that has to succeed; what it printed.
+pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(
         output.status.success(),

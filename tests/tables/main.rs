@@ -6,5 +6,6 @@ mod rules;
 mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
+mod triggers;
 mod values;
 mod writers;

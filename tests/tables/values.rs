@@ -8,7 +8,7 @@ use modsync::model::Value;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, params};
 
-use crate::support::world::{World, sync};
+use crate::support::world::{World, assert_synced, sync};
 
 struct Cell<'a>(&'a Value);
 
@@ -124,11 +124,7 @@ async fn every_change_of_a_value_is_seen() {
         other.execute("UPDATE v SET touched=1 WHERE k=?1", [key]).unwrap();
     }
     let done = sync(&mut pair).await;
-    assert_eq!(
-        (done.outcome, done.conflicts, done.held),
-        (Outcome::Synced, 0, 0),
-        "{done:?}"
-    );
+    assert_synced(&done);
     world.assert_equal();
     assert!(pair.verify().await.unwrap().equal);
     assert_eq!(sync(&mut pair).await.outcome, Outcome::Unchanged);
@@ -153,11 +149,7 @@ async fn keys_that_differ_in_type_alone() {
         .unwrap();
     server.execute_batch("UPDATE k SET v='text' WHERE k='1'").unwrap();
     let done = sync(&mut pair).await;
-    assert_eq!(
-        (done.outcome, done.conflicts, done.held),
-        (Outcome::Synced, 0, 0),
-        "{done:?}"
-    );
+    assert_synced(&done);
     world.assert_equal();
     assert_eq!(world.both("SELECT k,v FROM k WHERE v='l'"), ["Real(1.0),Text([108])"]);
     assert_eq!(world.both("SELECT k FROM k WHERE k=0"), ["Real(-0.0)"]);

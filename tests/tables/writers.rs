@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use modsync::control::types::Outcome;
 use modsync::cycle::Syncer as _;
 
-use crate::support::world::{World, open, sync};
+use crate::support::world::{World, assert_synced, open, sync};
 
 const SCHEMA: &str = "CREATE TABLE own(k TEXT PRIMARY KEY, laptop INTEGER DEFAULT 0, server INTEGER DEFAULT 0);
     CREATE TABLE grow(id INTEGER PRIMARY KEY AUTOINCREMENT, word TEXT NOT NULL);
@@ -65,11 +65,7 @@ async fn nothing_is_lost_while_both_sides_write_all_the_time() {
     stop.store(true, Ordering::Relaxed);
     let [laptop, server] = writers.map(|writer| writer.join().unwrap());
     let done = sync(&mut pair).await;
-    assert_eq!(
-        (done.outcome, done.conflicts, done.held),
-        (Outcome::Synced, 0, 0),
-        "{done:?}"
-    );
+    assert_synced(&done);
     world.assert_equal();
     assert_eq!(sync(&mut pair).await.outcome, Outcome::Unchanged);
     assert!(laptop > 30 && server > 30, "{laptop} and {server} writes");
