@@ -94,6 +94,17 @@ pub enum Response {
     Logs(LogLines),
 }
 
+impl Response {
+    /// The cycle that the answer tells of, if one was run for it that wrote, or could have.
+    #[must_use]
+    pub fn cycle(&self) -> Option<&CycleSummary> {
+        match self {
+            Self::Cycle(cycle) => Some(cycle),
+            _ => None,
+        }
+    }
+}
+
 /// Who answers requests: the daemon, or a script in tests.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.

@@ -3,6 +3,7 @@
 use tokio::sync::broadcast;
 
 use super::Handle;
+use super::errand::Errand;
 use super::tail;
 use crate::control::handler::{Handler, LogLines, LogsRequest, Request, Response};
 use crate::control::types::{ErrorBody, ErrorCode, Event};
@@ -16,9 +17,9 @@ impl Handler for Handle {
                 Some(summary) => Response::Cycle(Box::new(summary)),
                 None => Response::Queued,
             }),
-            Request::Check => self.check().await.map(|report| Response::Check(Box::new(report))),
-            Request::Diff(request) => self.diff(request).await.map(|report| Response::Diff(Box::new(report))),
-            Request::Verify => self.verify().await.map(|report| Response::Verify(Box::new(report))),
+            Request::Check => self.errand(Errand::Check).await,
+            Request::Diff(request) => self.errand(Errand::Diff(request)).await,
+            Request::Verify => self.errand(Errand::Verify).await,
             Request::Pause(request) => {
                 let duration = request.for_ms.map(std::time::Duration::from_millis);
                 self.pause(duration)

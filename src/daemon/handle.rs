@@ -7,12 +7,11 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::config::Config;
-use crate::control::handler::DiffRequest;
+use crate::control::handler::Response;
 use crate::control::metrics::Counters;
-use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorCode, Event, Status, SyncRequest, VerifyReport,
-};
+use crate::control::types::{CycleSummary, ErrorCode, Event, Status, SyncRequest};
 use crate::cycle::CycleError;
+use crate::daemon::errand::Errand;
 
 /// How many commands may be on their way to the loop.
 const COMMANDS: usize = 64;
@@ -27,9 +26,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, CycleError>>;
 pub(super) enum Command {
     /// A cycle. The answer is `None` when the request does not want to wait.
     Sync(SyncRequest, Reply<Option<CycleSummary>>),
-    Check(Reply<CheckReport>),
-    Diff(DiffRequest, Reply<DiffReport>),
-    Verify(Reply<VerifyReport>),
+    Errand(Errand, Reply<Response>),
     /// A pause, until `resume` if for no time.
     Pause(Option<Duration>, Reply<Status>),
     Resume(Reply<Status>),
@@ -129,28 +126,12 @@ impl Handle {
         self.ask(|reply| Command::Sync(request, reply)).await
     }
 
-    /// See [`Syncer::check`](crate::cycle::Syncer::check).
+    /// Has the pair do something, when it is free.
     ///
     /// # Errors
     /// When it fails, too much waits already, or the daemon ends.
-    pub async fn check(&self) -> Result<CheckReport, CycleError> {
-        self.ask(Command::Check).await
-    }
-
-    /// See [`Syncer::diff`](crate::cycle::Syncer::diff).
-    ///
-    /// # Errors
-    /// When it fails, too much waits already, or the daemon ends.
-    pub async fn diff(&self, request: DiffRequest) -> Result<DiffReport, CycleError> {
-        self.ask(|reply| Command::Diff(request, reply)).await
-    }
-
-    /// See [`Syncer::verify`](crate::cycle::Syncer::verify).
-    ///
-    /// # Errors
-    /// When it fails, too much waits already, or the daemon ends.
-    pub async fn verify(&self) -> Result<VerifyReport, CycleError> {
-        self.ask(Command::Verify).await
+    pub(super) async fn errand(&self, errand: Errand) -> Result<Response, CycleError> {
+        self.ask(|reply| Command::Errand(errand, reply)).await
     }
 
     /// Lets no cycle run by itself for so long, or until [`Handle::resume`]. A cycle that runs is not stopped.

@@ -6,7 +6,8 @@
 //! - `harden` closes the process to the outside.
 //! - `core` is the loop. It owns the state, waits for whatever comes first, and never for the databases.
 //! - `plan` decides: a state machine that is told what happened and says what to do now. It has no clock of its own.
-//! - `worker` is the task that owns the pair ([`Syncer`]) and does one job at a time: a look, a cycle, a count.
+//! - `worker` is the task that owns the pair ([`Syncer`]) and does one job at a time: a look, a cycle, a count, an
+//!   `errand`, which is whatever else somebody asks of the pair.
 //! - `watch`, `alarm` and `surroundings` notice file events, the schedule, and sleep or another network.
 //! - [`Handle`] is the way in for the control socket and for tests.
 //!
@@ -40,6 +41,7 @@ mod backoff;
 mod control;
 mod core;
 mod databases;
+mod errand;
 mod error;
 mod handle;
 mod harden;

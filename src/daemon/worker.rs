@@ -6,10 +6,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::control::handler::DiffRequest;
-use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, PhaseEvent, SideCounts, SyncRequest, VerifyReport,
-};
+use super::errand::Errand;
+use crate::control::handler::Response;
+use crate::control::types::{CycleSummary, ErrorCode, Outcome, PhaseEvent, SideCounts, SyncRequest};
 use crate::cycle::{CycleError, Standing, Syncer, Trigger};
 
 /// The longest wait for the server's answer to "did you change?", which is one round trip behind at most one lock of
@@ -31,12 +30,8 @@ pub(super) enum Job<S> {
     LookServer,
     /// What the laptop holds.
     CountLocal,
-    /// See [`Syncer::check`].
-    Check,
-    /// See [`Syncer::diff`].
-    Diff(DiffRequest),
-    /// See [`Syncer::verify`].
-    Verify,
+    /// What somebody asked for.
+    Errand(Errand),
     /// Close the connection to the server.
     Disconnect,
     /// From now on this pair: the config is new.
@@ -45,25 +40,23 @@ pub(super) enum Job<S> {
 
 /// What came of a job.
 pub(super) enum Done {
-    Synced {
-        result: Result<CycleSummary, CycleError>,
-        /// `None`: not counted.
-        local: Option<SideCounts>,
-        /// `None`: not counted.
-        server: Option<SideCounts>,
-        /// `None`: not known.
-        standing: Option<Standing>,
-    },
+    Synced(Result<CycleSummary, CycleError>, Aftermath),
     LookedLocal(Result<bool, CycleError>),
     LookedServer(Result<bool, CycleError>),
     CountedLocal(Result<SideCounts, CycleError>),
-    Checked(Result<CheckReport, CycleError>),
-    Diffed(Result<DiffReport, CycleError>),
-    Verified(Result<VerifyReport, CycleError>),
+    Answered(Result<Response, CycleError>, Aftermath),
     Disconnected,
     Replaced,
     /// It was cut off; the connection is closed.
     CutOff,
+}
+
+/// What is known after a job that may have written; `None`: not looked at.
+#[derive(Default)]
+pub(super) struct Aftermath {
+    pub local: Option<SideCounts>,
+    pub server: Option<SideCounts>,
+    pub standing: Option<Standing>,
 }
 
 /// What the worker tells the loop.
@@ -155,14 +148,21 @@ async fn perform<S: Syncer>(syncer: &mut S, job: Job<S>, outbox: &mpsc::Unbounde
                 let _ = outbox.send(Report::Phase(phase)); // the loop is gone: so are all who would see it
             };
             let result = syncer.sync(&request, trigger, &progress).await;
-            count_after(syncer, result, count).await
+            let aftermath = look_after(syncer, result.as_ref().ok(), count).await;
+            Done::Synced(result, aftermath)
         }
         Job::LookLocal => Done::LookedLocal(syncer.look_local().await),
         Job::LookServer => Done::LookedServer(look_server(syncer).await),
         Job::CountLocal => Done::CountedLocal(syncer.count_local().await),
-        Job::Check => Done::Checked(syncer.check().await),
-        Job::Diff(DiffRequest { table, key }) => Done::Diffed(syncer.diff(table.as_deref(), key.as_deref()).await),
-        Job::Verify => Done::Verified(syncer.verify().await),
+        Job::Errand(errand) => {
+            let result = errand.run(syncer).await;
+            let cycle = result.as_ref().ok().and_then(Response::cycle);
+            let aftermath = match cycle {
+                Some(cycle) => look_after(syncer, Some(cycle), false).await,
+                None => Aftermath::default(),
+            };
+            Done::Answered(result, aftermath)
+        }
         Job::Disconnect => {
             syncer.disconnect();
             Done::Disconnected
@@ -177,8 +177,8 @@ async fn perform<S: Syncer>(syncer: &mut S, job: Job<S>, outbox: &mpsc::Unbounde
 
 /// Counts before the cycle is reported as done, so that a `status` right after `sync-now` tells what it led to. An
 /// idle server is not asked: nothing moved, the counts still hold.
-async fn count_after<S: Syncer>(syncer: &mut S, result: Result<CycleSummary, CycleError>, count: bool) -> Done {
-    let moved = result.as_ref().is_ok_and(|summary| {
+async fn look_after<S: Syncer>(syncer: &mut S, cycle: Option<&CycleSummary>, count: bool) -> Aftermath {
+    let moved = cycle.is_some_and(|summary| {
         !matches!(summary.outcome, Outcome::Unchanged | Outcome::Planned)
             || count && summary.outcome != Outcome::Planned
     });
@@ -191,8 +191,7 @@ async fn count_after<S: Syncer>(syncer: &mut S, result: Result<CycleSummary, Cyc
         };
     }
     let standing = logged("read what is left out and the conflicts", syncer.standing().await);
-    Done::Synced {
-        result,
+    Aftermath {
         local,
         server,
         standing,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use modsync::control::handler::DiffRequest;
+use modsync::control::handler::{DiffRequest, Handler as _, Request, Response};
 use modsync::control::types::{CycleSummary, ErrorCode, Event, SyncRequest};
 use modsync::cycle::Trigger;
 use tokio::time::Instant;
@@ -88,11 +88,12 @@ async fn the_other_questions_are_answered_by_the_pair() {
         table: Some("products".to_owned()),
         key: None,
     };
-    assert_eq!(
-        daemon.handle.diff(request).await.unwrap().plan,
-        "Some(\"products\") None"
-    );
-    daemon.handle.verify().await.unwrap();
-    daemon.handle.check().await.unwrap();
+    let Response::Diff(report) = daemon.handle.handle(Request::Diff(request)).await.unwrap() else {
+        panic!("the answer to another question");
+    };
+    assert_eq!(report.plan, "Some(\"products\") None");
+    for request in [Request::Verify, Request::Check] {
+        daemon.handle.handle(request).await.map(drop).unwrap();
+    }
     assert_eq!(daemon.pair.triggers(), [Trigger::Start]);
 }

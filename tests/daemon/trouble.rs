@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use modsync::control::handler::{Handler as _, Request};
 use modsync::control::types::{ErrorCode, Outcome, State};
 use modsync::cycle::Trigger;
 use tokio::time::Instant;
@@ -35,7 +36,7 @@ async fn sync_now_while_offline_fails_at_once_with_the_reason() {
     let refused = daemon.handle.sync(plain()).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Offline);
     assert_eq!(daemon.handle.status().state, State::Offline);
-    let refused = daemon.handle.check().await.unwrap_err();
+    let refused = daemon.handle.handle(Request::Check).await.map(drop).unwrap_err();
     assert_eq!(refused.code, ErrorCode::Offline);
 }
 

@@ -4,12 +4,13 @@ use tokio::time::Instant;
 
 use super::requests::{Ask, answer, answer_all};
 use super::{Began, Core, Running};
+use crate::control::handler::Response;
 use crate::control::types::{CycleSummary, ErrorCode, Outcome};
 use crate::cycle::{CycleError, Syncer, Trigger};
 use crate::daemon::Pairs;
 use crate::daemon::backoff::random;
 use crate::daemon::surroundings::Surroundings;
-use crate::daemon::worker::{Done, Report};
+use crate::daemon::worker::{Aftermath, Done, Report};
 
 impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     pub(super) fn take_report(&mut self, report: Report) {
@@ -27,22 +28,13 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     fn take_done(&mut self, running: Running, done: Done) {
         let now = Instant::now();
         match done {
-            Done::Synced {
-                result,
-                local,
-                server,
-                standing,
-            } => {
-                if let Some(standing) = standing {
-                    self.status.left_out = standing.left_out;
-                    self.status.conflicts = standing.conflicts;
-                }
-                if local.is_some() {
-                    self.plan.local_counted(now);
-                }
-                self.status.local = local.or(self.status.local.take());
-                self.status.server = server.or(self.status.server.take());
+            Done::Synced(result, aftermath) => {
+                self.heed(now, aftermath);
                 self.cycle_ended(now, running, &result);
+            }
+            Done::Answered(result, aftermath) => {
+                self.heed(now, aftermath);
+                self.errand_ended(now, running, result);
             }
             Done::LookedLocal(result) => self.plan.local_looked(now, result),
             Done::LookedServer(result) => {
@@ -56,30 +48,6 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
                     Err(error) => tracing::debug!("cannot count the local rows: {error}"),
                 }
             }
-            Done::Checked(result) => {
-                if let Ok(report) = &result {
-                    self.status.local = Some(report.local.clone());
-                    self.status.server = Some(report.server.clone());
-                    self.status.left_out.clone_from(&report.left_out);
-                }
-                self.query_ended(now, result.as_ref().err());
-                if let Running::Asked(Ask::Check(reply), _) = running {
-                    self.publish();
-                    answer(reply, result);
-                }
-            }
-            Done::Diffed(result) => {
-                self.query_ended(now, result.as_ref().err());
-                if let Running::Asked(Ask::Diff(_, reply), _) = running {
-                    answer(reply, result);
-                }
-            }
-            Done::Verified(result) => {
-                self.query_ended(now, result.as_ref().err());
-                if let Running::Asked(Ask::Verify(reply), _) = running {
-                    answer(reply, result);
-                }
-            }
             Done::Disconnected | Done::Replaced => {}
             Done::CutOff => self.cut_off(now, running),
         }
@@ -91,12 +59,41 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         }
     }
 
-    fn query_ended(&mut self, now: Instant, error: Option<&CycleError>) {
-        self.server_spoke(error.is_none());
-        match error {
-            None => self.plan.answered(now),
-            Some(error) => self.plan.failed_request(now, error, random()),
+    /// Takes over what is known after a job.
+    fn heed(&mut self, now: Instant, after: Aftermath) {
+        if let Some(standing) = after.standing {
+            self.status.left_out = standing.left_out;
+            self.status.conflicts = standing.conflicts;
         }
+        if after.local.is_some() {
+            self.plan.local_counted(now);
+        }
+        self.status.local = after.local.or(self.status.local.take());
+        self.status.server = after.server.or(self.status.server.take());
+    }
+
+    fn errand_ended(&mut self, now: Instant, running: Running, result: Result<Response, CycleError>) {
+        self.server_spoke(result.is_ok());
+        match &result {
+            Ok(Response::Check(report)) => {
+                self.status.local = Some(report.local.clone());
+                self.status.server = Some(report.server.clone());
+                self.status.left_out.clone_from(&report.left_out);
+            }
+            Ok(response) => {
+                if let Some(cycle) = response.cycle() {
+                    self.keep(cycle);
+                }
+            }
+            Err(_) => {}
+        }
+        let Running::Asked(Ask::Errand(errand, reply), _) = running else {
+            return;
+        };
+        let outcome = result.as_ref().map(Response::cycle);
+        self.plan.errand_ended(now, errand.writes(), outcome, random());
+        self.publish();
+        answer(reply, result);
     }
 
     /// A cycle that was cut off runs again: the plan has its causes back, and those who asked for it still wait.

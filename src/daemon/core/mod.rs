@@ -282,7 +282,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     fn complete_status(&mut self) {
         let cycle = match &self.running {
             Some(Running::Cycle(..)) => true,
-            Some(Running::Asked(ask, _)) => ask.is_cycle(),
+            Some(Running::Asked(ask, _)) => ask.writes(),
             _ => false,
         };
         let (state, reason, hint) = self.plan.state(cycle);

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::{Core, Running, read_schedule, settings};
 use crate::config::Config;
-use crate::control::handler::DiffRequest;
-use crate::control::types::{CheckReport, CycleSummary, DiffReport, ErrorCode, Status, SyncRequest, VerifyReport};
+use crate::control::handler::Response;
+use crate::control::types::{CycleSummary, ErrorCode, Status, SyncRequest};
 use crate::cycle::{CycleError, Syncer, Trigger};
+use crate::daemon::errand::Errand;
 use crate::daemon::handle::{Command, Reply};
 use crate::daemon::memory::Pause;
 use crate::daemon::plan::Scope;
@@ -31,15 +32,16 @@ pub(super) enum Ask {
         /// Somebody asked for it without waiting, so it runs even if all others left.
         unattended: bool,
     },
-    Check(Reply<CheckReport>),
-    Diff(DiffRequest, Reply<DiffReport>),
-    Verify(Reply<VerifyReport>),
+    Errand(Errand, Reply<Response>),
 }
 
 impl Ask {
-    /// Whether it is a cycle that may write.
-    pub fn is_cycle(&self) -> bool {
-        matches!(self, Self::Sync { request, .. } if !request.dry_run)
+    /// Whether it may write to the databases.
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::Sync { request, .. } => !request.dry_run,
+            Self::Errand(errand, _) => errand.writes(),
+        }
     }
 
     /// Whether it is a cycle that leaves nothing for the next one.
@@ -53,9 +55,7 @@ impl Ask {
             Self::Sync {
                 replies, unattended, ..
             } => !unattended && replies.iter().all(Reply::is_closed),
-            Self::Check(reply) => reply.is_closed(),
-            Self::Diff(_, reply) => reply.is_closed(),
-            Self::Verify(reply) => reply.is_closed(),
+            Self::Errand(_, reply) => reply.is_closed(),
         }
     }
 
@@ -63,9 +63,7 @@ impl Ask {
     pub fn refuse(self, error: &CycleError) {
         match self {
             Self::Sync { replies, .. } => answer_all(replies, &Err(error.clone())),
-            Self::Check(reply) => answer(reply, Err(error.clone())),
-            Self::Diff(_, reply) => answer(reply, Err(error.clone())),
-            Self::Verify(reply) => answer(reply, Err(error.clone())),
+            Self::Errand(_, reply) => answer(reply, Err(error.clone())),
         }
     }
 }
@@ -190,9 +188,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
                     count: self.counts_are_missing(),
                 }
             }
-            Ask::Check(_) => Job::Check,
-            Ask::Diff(request, _) => Job::Diff(request.clone()),
-            Ask::Verify(_) => Job::Verify,
+            Ask::Errand(errand, _) => Job::Errand(errand.clone()),
         };
         let began = self.began(now);
         self.give(Running::Asked(ask, began), job)
@@ -201,9 +197,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     pub(super) async fn take_command(&mut self, command: Command) -> Result<(), FatalError> {
         match command {
             Command::Sync(request, reply) => self.queue.add_sync(request, reply),
-            Command::Check(reply) => self.queue.add(Ask::Check(reply)),
-            Command::Diff(request, reply) => self.queue.add(Ask::Diff(request, reply)),
-            Command::Verify(reply) => self.queue.add(Ask::Verify(reply)),
+            Command::Errand(errand, reply) => self.queue.add(Ask::Errand(errand, reply)),
             Command::Pause(duration, reply) => {
                 let result = self.pause(duration);
                 answer(reply, result);

@@ -3,6 +3,7 @@
 //! The loop tells the [`Plan`] what happened and asks [`Plan::decide`] what to do now. Every time goes in as an
 //! argument, so a test is a table of events and expected actions.
 
+mod agreement;
 mod causes;
 mod status;
 mod trouble;
@@ -11,9 +12,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::control::types::{CycleSummary, Outcome};
+use crate::control::types::{CycleSummary, ErrorCode};
 use crate::cycle::{CycleError, Trigger};
 
+use agreement::Agreement;
 use causes::{Causes, Unsynced};
 pub(super) use trouble::{Source, Trouble};
 
@@ -66,18 +68,6 @@ pub(super) enum Scope {
     Partial { local: bool, server: bool },
     /// None: it writes nothing.
     Dry,
-}
-
-/// How the last full cycle left the two sides.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Agreement {
-    /// None has ended since the daemon started.
-    #[default]
-    Unknown,
-    /// Both sides held the same.
-    Reached,
-    /// Something was held back or stopped: why, and what to do.
-    Missed(Option<String>, Option<String>),
 }
 
 /// The state machine.
@@ -326,12 +316,7 @@ impl Plan {
             (Some(Ok(summary)), Some(_)) => {
                 self.trouble = None;
                 self.server_answered(now);
-                self.agreement = match summary.outcome {
-                    Outcome::Synced | Outcome::Unchanged => Agreement::Reached,
-                    // Conflicts have been settled, the losing values are on record: that can wait for a person.
-                    Outcome::Attention if summary.held == 0 => Agreement::Reached,
-                    _ => Agreement::Missed(summary.reason.clone(), summary.hint.clone()),
-                };
+                self.agreement = Agreement::after(summary);
             }
             (Some(Ok(_)), None) => self.ended_partly(now, scope),
             (Some(Err(error)), Some(causes)) => {
@@ -357,6 +342,32 @@ impl Plan {
             }
             if !server {
                 self.causes.server.get_or_insert(now);
+            }
+        }
+    }
+
+    /// An errand ended: with the cycle that it ran, if it ran one. After one that failed half-way a cycle puts things
+    /// right.
+    pub fn errand_ended(
+        &mut self,
+        now: Instant,
+        wrote: bool,
+        result: Result<Option<&CycleSummary>, &CycleError>,
+        random: f64,
+    ) {
+        match result {
+            Ok(cycle) => {
+                self.answered(now);
+                if let Some(summary) = cycle {
+                    self.look_local_at = now;
+                    self.agreement = Agreement::after(summary);
+                }
+            }
+            Err(error) => {
+                self.failed_request(now, error, random);
+                if wrote && error.code == ErrorCode::Failed {
+                    self.want(now, Trigger::Poll);
+                }
             }
         }
     }

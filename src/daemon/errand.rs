@@ -1,0 +1,36 @@
+//! What the pair is asked for apart from cycles of its own: one variant a request, and what each one calls.
+
+use crate::control::handler::{DiffRequest, Response};
+use crate::cycle::{CycleError, Syncer};
+
+/// A request that needs the pair, and waits until the worker is free for it.
+#[derive(Clone, Debug)]
+pub(super) enum Errand {
+    /// See [`Syncer::check`].
+    Check,
+    /// See [`Syncer::diff`].
+    Diff(DiffRequest),
+    /// See [`Syncer::verify`].
+    Verify,
+}
+
+impl Errand {
+    /// Whether it may write to the databases: then it counts as a cycle.
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::Check | Self::Diff(_) | Self::Verify => false,
+        }
+    }
+
+    /// Runs it.
+    pub async fn run<S: Syncer>(self, syncer: &mut S) -> Result<Response, CycleError> {
+        match self {
+            Self::Check => syncer.check().await.map(|report| Response::Check(Box::new(report))),
+            Self::Diff(DiffRequest { table, key }) => {
+                let report = syncer.diff(table.as_deref(), key.as_deref()).await;
+                report.map(|report| Response::Diff(Box::new(report)))
+            }
+            Self::Verify => syncer.verify().await.map(|report| Response::Verify(Box::new(report))),
+        }
+    }
+}
