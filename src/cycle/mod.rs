@@ -11,6 +11,7 @@ mod dependents;
 mod error;
 mod exchange;
 mod first;
+mod foresight;
 mod health;
 mod history;
 mod layout;
@@ -29,6 +30,7 @@ mod syncer;
 use std::future::Future;
 
 pub use error::CycleError;
+pub use foresight::Foresight;
 pub use history::History;
 pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
