@@ -13,6 +13,8 @@ pub(super) struct Candidate {
     pub age: Duration,
 }
 
+/// What every SQLite database begins with, since version 3: <https://sqlite.org/fileformat.html> §1.3.
+pub(super) const HEADER: &[u8] = b"SQLite format 3\0";
 /// How many are shown.
 const SHOWN: usize = 9;
 
@@ -27,6 +29,12 @@ pub(super) fn rank(candidates: &mut Vec<Candidate>, wanted: Option<&str>) {
     });
     candidates.dedup_by(|a, b| a.path == b.path);
     candidates.truncate(SHOWN);
+}
+
+/// Whether a file's name is that of a database.
+pub(super) fn is_named_so(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    matches!(ending, "db" | "db3" | "sqlite" | "sqlite3")
 }
 
 /// The last part of a path.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::bail;
 
-use super::candidate::{Candidate, lines, rank};
+use super::candidate::{Candidate, HEADER, is_named_so, lines, rank};
 use super::{InitArgs, no_answer};
 use crate::config::Environment;
 use crate::setup::terminal::{Terminal, picked};
@@ -19,9 +19,6 @@ const DEPTH: usize = 5;
 const TIME: Duration = Duration::from_secs(2);
 /// Folders in which no database of a person's lies.
 const PASSED_OVER: [&str; 6] = ["node_modules", "target", "venv", "__pycache__", "Library", "snap"];
-/// What every SQLite database begins with, since version 3: <https://sqlite.org/fileformat.html> §1.3.
-const HEADER: &[u8] = b"SQLite format 3\0";
-
 /// Asks which database of this machine is meant, unless a flag says it. As it is to stand in the config.
 pub(super) async fn ask(
     args: &InitArgs,
@@ -130,11 +127,6 @@ fn search(home: &Path) -> Vec<Candidate> {
         }
     }
     found
-}
-
-fn is_named_so(name: &str) -> bool {
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    matches!(ending, "db" | "db3" | "sqlite" | "sqlite3")
 }
 
 fn candidate(path: &PathBuf, home: &Path, now: SystemTime) -> Option<Candidate> {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod candidate;
+mod files;
 mod local;
 mod remote;
 mod save;

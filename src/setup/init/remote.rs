@@ -1,7 +1,5 @@
 //! The server's database: what there is to pick from, the question, and a look at it as the daemon will take it.
 
-use anyhow::bail;
-
 use super::answers::Answers;
 use super::candidate::{file_name, lines, rank};
 use super::visit::{Found, Visit, search};
@@ -36,8 +34,8 @@ pub(super) async fn settle(
         rank(&mut found.databases, Some(file_name(&answers.local)));
         show(&found, terminal)?;
     }
+    answers.remote = Some(ask(args, &found, terminal).await?);
     loop {
-        answers.remote = Some(ask(args, &found, terminal).await?);
         let config = answers.config(environment, places)?;
         let error = match visit.open(connection, &config).await {
             Ok((hello, schema)) => {
@@ -66,19 +64,24 @@ pub(super) async fn settle(
                     });
                 }
             }
-            SessionError::Setup { message, .. }
-                if message.contains("files alone") && answers.engine.is_none() && terminal.attended() =>
-            {
-                terminal.say(&message)?;
+            error if serves_files_alone(&error) && answers.engine.is_none() && terminal.attended() => {
+                terminal.say(&error.to_string())?;
                 if !terminal.agrees("Use engine = \"sftp\"?").await? {
-                    bail!(message);
+                    return Err(error.into());
                 }
                 answers.engine = Some(EngineWord::Sftp);
+                continue;
             }
             error if args.remote.is_some() || !terminal.attended() => return Err(error.into()),
             error => terminal.say(&error.to_string())?,
         }
+        answers.remote = Some(ask(args, &found, terminal).await?);
     }
+}
+
+/// Whether the way out that an error names is the engine for servers that run no commands.
+fn serves_files_alone(error: &SessionError) -> bool {
+    matches!(error, SessionError::Setup { message, .. } if message.contains("engine = \"sftp\""))
 }
 
 fn show(found: &Found, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::candidate::Candidate;
+use super::files;
 use crate::config::Config;
 use crate::model::{Schema, from_hex, to_hex};
 use crate::replica::schema_of;
@@ -99,8 +100,13 @@ impl Visit {
 
 /// Looks for databases where websites keep theirs.
 pub(super) async fn search(connection: &Connection) -> Found {
-    let lines = said(connection, &shell::command(FIND, &DEPTHS), Instant::now() + SEARCH).await;
-    read_found(&lines)
+    let deadline = Instant::now() + SEARCH;
+    let lines = said(connection, &shell::command(FIND, &DEPTHS), deadline).await;
+    if lines.iter().any(|line| line.starts_with("now ")) {
+        return read_found(&lines);
+    }
+    // It runs no commands; then it is to serve files.
+    files::search(connection, deadline).await.unwrap_or_default()
 }
 
 /// The lines that a command says until its `end`, or until that moment.
