@@ -171,6 +171,10 @@ mod tests {
             rendered(Pair::Only, system(DEFAULT_ACCOUNT)),
             include_str!("../../systemd/modsyncd-system.service")
         );
+        assert_eq!(
+            rendered(Pair::Template, system(DEFAULT_ACCOUNT)),
+            include_str!("../../systemd/modsyncd-system@.service")
+        );
     }
 
     #[test]
