@@ -201,7 +201,7 @@ async fn is_trusted(
             Some(trusted) => return Ok(trusted),
             None if answer == key.fingerprint_sha256 => return Ok(true),
             None if answer.starts_with("SHA256:") => {
-                terminal.say("That is another fingerprint: do not trust this key unless you know why.")?
+                terminal.say("That is another fingerprint: do not trust this key unless you know why.")?;
             }
             None => terminal.say("Please type yes, no, or a fingerprint that begins with SHA256:.")?,
         }
@@ -249,8 +249,9 @@ fn private_keys(home: &Path, tried: &[PathBuf]) -> Vec<String> {
     let mut keys: Vec<String> = files
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_none_or(|ending| ending != "pub") && !tried.contains(path))
-        .filter(|path| path.with_added_extension("pub").exists())
-        .filter_map(|path| Some(format!("~/.ssh/{}", path.file_name()?.to_str()?)))
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .filter(|name| home.join(".ssh").join(format!("{name}.pub")).exists())
+        .map(|name| format!("~/.ssh/{name}"))
         .collect();
     keys.sort();
     keys
