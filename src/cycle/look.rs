@@ -1,7 +1,7 @@
 //! What both sides changed, read at one time and merged: what a cycle writes, and what `check` and `diff` show.
 
 use super::ancestors::Ancestors;
-use super::exchange::{Exchange, Limits, Origin, Stopped, is_base_of, touched_keys};
+use super::exchange::{Exchange, Limits, Origin, Stopped, forgotten_in, is_base_of, touched_keys};
 use super::pair::{Pair, random_name};
 use super::recover::CutOff;
 use super::{CycleError, Progress};
@@ -57,8 +57,8 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
             continue;
         };
         match held_against_base(pair, request, from, local, server).await? {
-            Some(seen) => return Ok(seen),
-            None => begin_anew(pair, "a base lacks rows that it should have").await?,
+            Ok(seen) => return Ok(seen),
+            Err(why) => begin_anew(pair, &why).await?,
         }
     }
     Err(CycleError {
@@ -73,14 +73,14 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
     })
 }
 
-/// Merges what both sides changed since the base of that generation; `None` if the bases turn out not to be one.
+/// Merges what both sides changed since the base of that generation. The inner error says why it is no base of the two.
 async fn held_against_base(
     pair: &mut Pair,
     request: &SyncRequest,
     from: Generation,
     local: Changes,
     server: Changes,
-) -> Result<Option<Seen>, CycleError> {
+) -> Result<Result<Seen, String>, CycleError> {
     let keys = touched_keys(&local.delta, &server.delta);
     let (replica, _) = pair.both()?;
     let base = replica
@@ -88,7 +88,15 @@ async fn held_against_base(
         .await
         .map_err(|error| CycleError::of_sql(Side::Local, error))?;
     if !is_base_of(&base, &pair.layout, &server.delta) || !is_base_of(&base, &pair.layout, &local.delta) {
-        return Ok(None);
+        return Ok(Err("a base lacks rows that it should have".to_owned()));
+    }
+    for (side, delta) in Side::BOTH.into_iter().zip([&local.delta, &server.delta]) {
+        if let Some(table) = forgotten_in(&base, &pair.layout, delta) {
+            return Ok(Err(format!(
+                "the {} database is an older state of itself (it has forgotten ids that it gave out in {table})",
+                side.whose()
+            )));
+        }
     }
     let deltas = [local.delta, server.delta.clone()];
     let ancestors = pair.history.ancestors().await?;
@@ -97,7 +105,7 @@ async fn held_against_base(
         ancestors: &ancestors,
     };
     let exchange = merge(pair, request, deltas, origin, from.number == 0);
-    Ok(Some(Seen {
+    Ok(Ok(Seen {
         exchange,
         from,
         heads: [local.head, server.head],
@@ -132,7 +140,9 @@ pub(super) async fn under_lock(pair: &mut Pair, request: &SyncRequest, seen: See
     } = seen;
     let again = match replica.schema_changed(&local.head) {
         true => None,
-        false => held_against_base(pair, request, from, local, Changes { head, delta }).await?,
+        false => held_against_base(pair, request, from, local, Changes { head, delta })
+            .await?
+            .ok(),
     };
     if again.is_none() {
         unlock(pair).await?;
