@@ -138,15 +138,15 @@ async fn work<S: Syncer>(mut syncer: S, mut inbox: mpsc::Receiver<Order<S>>, out
 }
 
 async fn perform<S: Syncer>(syncer: &mut S, job: Job<S>, outbox: &mpsc::UnboundedSender<Report>) -> Done {
+    let progress = |phase| {
+        let _ = outbox.send(Report::Phase(phase)); // the loop is gone: so are all who would see it
+    };
     match job {
         Job::Sync {
             request,
             trigger,
             count,
         } => {
-            let progress = |phase| {
-                let _ = outbox.send(Report::Phase(phase)); // the loop is gone: so are all who would see it
-            };
             let result = syncer.sync(&request, trigger, &progress).await;
             let aftermath = look_after(syncer, result.as_ref().ok(), count).await;
             Done::Synced(result, Box::new(aftermath))
@@ -155,7 +155,7 @@ async fn perform<S: Syncer>(syncer: &mut S, job: Job<S>, outbox: &mpsc::Unbounde
         Job::LookServer => Done::LookedServer(look_server(syncer).await),
         Job::CountLocal => Done::CountedLocal(syncer.count_local().await),
         Job::Errand(errand) => {
-            let result = errand.run(syncer).await;
+            let result = errand.run(syncer, &progress).await;
             let cycle = result.as_ref().ok().and_then(Response::cycle);
             let aftermath = match cycle {
                 Some(cycle) => look_after(syncer, Some(cycle), false).await,
