@@ -142,6 +142,9 @@ fn run(options: &LoadOptions) -> ExitCode {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             say(&mistakes.to_string());
+            if mistakes.mistakes.iter().any(|mistake| mistake.key.is_some()) {
+                say("correct that, see with `modsyncd check-config` whether it is right, and start again");
+            }
             return ExitCode::from(USAGE);
         }
     };
