@@ -22,6 +22,7 @@ use clap::{Args, ValueEnum};
 
 use self::answers::{Answers, Notes};
 use self::candidate::{Candidate, lines};
+use self::save::{Readers, save};
 use self::visit::Visit;
 use super::terminal::Terminal;
 use crate::config::{Environment, LoadOptions, Places};
@@ -179,7 +180,8 @@ async fn converse(args: &InitArgs, visit: &Visit, terminal: &mut Terminal<'_>) -
     let file = &places.file;
     // What stands there now is what the daemon will read.
     answers.config(&environment, &places)?;
-    save::save(file, &answers.text(&notes), replace).with_context(|| format!("cannot write {}", file.display()))?;
+    let readers = if places.system { Readers::All } else { Readers::Owner };
+    save(file, &answers.text(&notes), replace, readers).with_context(|| format!("cannot write {}", file.display()))?;
     terminal.say(&format!("Wrote {}.", file.display()))?;
     next_steps(args, terminal)
 }
