@@ -5,6 +5,7 @@ mod advice;
 mod ancestors;
 mod aside;
 mod backup;
+mod backups;
 mod client;
 mod compare;
 mod dependents;
