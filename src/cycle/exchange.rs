@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::amend::Left;
 use super::ancestors::{self, Ancestors};
 use super::layout::Layout;
 use super::limits::Size;
@@ -20,6 +21,8 @@ pub struct Exchange {
     pub held: Vec<Held>,
     /// How many rows are held back.
     pub held_rows: u64,
+    /// Amendments that are not part of it.
+    pub left: Vec<Left>,
 }
 
 /// What a cycle will do in one table.
@@ -39,6 +42,8 @@ pub struct TableExchange {
     pub unpushed: BTreeSet<Key>,
     /// Whether another program changed a row between our reading it and writing it.
     pub moved_on: bool,
+    /// What the rows shall be that are amended, by key.
+    pub(super) amended: BTreeMap<Key, Option<Row>>,
     /// The writes for the laptop and for the server that hold back with the whole table.
     pub(super) withheld: [Vec<RowOp>; 2],
 }

@@ -1,5 +1,6 @@
 //! What both sides changed, read at one time and merged: what a cycle writes, and what `check` and `diff` show.
 
+use super::amend::{self, Asked};
 use super::ancestors::Ancestors;
 use super::exchange::{Exchange, Limits, Origin, Stopped, is_base_of, touched_keys};
 use super::pair::{Pair, random_name};
@@ -25,7 +26,7 @@ pub(super) struct Seen {
 }
 
 /// Asks both sides at once what they changed, and merges. Begins a new base where the two do not belong together.
-pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Progress<'_>) -> Result<Seen, CycleError> {
+pub(super) async fn look(pair: &mut Pair, asked: Asked<'_>, progress: &Progress<'_>) -> Result<Seen, CycleError> {
     progress(PhaseEvent {
         phase: Phase::Pull,
         done: None,
@@ -53,10 +54,10 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
             pair.lay_out_again().await?;
             continue;
         }
-        let Some(from) = agreed_generation(pair, request, &local, &server).await? else {
+        let Some(from) = agreed_generation(pair, asked.request, &local, &server).await? else {
             continue;
         };
-        match held_against_base(pair, request, from, local, server).await? {
+        match held_against_base(pair, asked, from, local, server).await? {
             Some(seen) => return Ok(seen),
             None => begin_anew(pair, "a base lacks rows that it should have").await?,
         }
@@ -76,12 +77,17 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
 /// Merges what both sides changed since the base of that generation; `None` if the bases turn out not to be one.
 async fn held_against_base(
     pair: &mut Pair,
-    request: &SyncRequest,
+    asked: Asked<'_>,
     from: Generation,
     local: Changes,
     server: Changes,
 ) -> Result<Option<Seen>, CycleError> {
-    let keys = touched_keys(&local.delta, &server.delta);
+    let mut keys = touched_keys(&local.delta, &server.delta);
+    for (keys, besides) in keys.iter_mut().zip(amend::keys_of(&pair.layout, asked.amendments)) {
+        keys.extend(besides);
+        keys.sort_unstable();
+        keys.dedup();
+    }
     let (replica, _) = pair.both()?;
     let base = replica
         .base_rows(&keys)
@@ -91,12 +97,19 @@ async fn held_against_base(
         return Ok(None);
     }
     let deltas = [local.delta, server.delta.clone()];
+    let known = match asked.amendments {
+        [] => Vec::new(),
+        _ => base.clone(),
+    };
     let ancestors = pair.history.ancestors().await?;
     let origin = Origin {
         base,
         ancestors: &ancestors,
     };
-    let exchange = merge(pair, request, deltas, origin, from.number == 0);
+    let mut exchange = merge(pair, asked.request, deltas, origin, from.number == 0);
+    if let Ok(exchange) = &mut exchange {
+        exchange.amend(&pair.layout, &known, asked.amendments);
+    }
     Ok(Some(Seen {
         exchange,
         from,
@@ -117,7 +130,7 @@ pub(super) fn writes_to_local(seen: &Seen) -> bool {
 /// the one that the next insert of a busy program takes.
 ///
 /// `None` if the schema has changed as well; then nothing is locked.
-pub(super) async fn under_lock(pair: &mut Pair, request: &SyncRequest, seen: Seen) -> Result<Option<Seen>, CycleError> {
+pub(super) async fn under_lock(pair: &mut Pair, asked: Asked<'_>, seen: Seen) -> Result<Option<Seen>, CycleError> {
     let fail = |error| CycleError::of_sql(Side::Local, error);
     let (replica, _) = pair.both()?;
     if replica.lock().await.map_err(fail)? == seen.heads[0].data_version {
@@ -132,7 +145,7 @@ pub(super) async fn under_lock(pair: &mut Pair, request: &SyncRequest, seen: See
     } = seen;
     let again = match replica.schema_changed(&local.head) {
         true => None,
-        false => held_against_base(pair, request, from, local, Changes { head, delta }).await?,
+        false => held_against_base(pair, asked, from, local, Changes { head, delta }).await?,
     };
     if again.is_none() {
         unlock(pair).await?;
