@@ -23,6 +23,14 @@ pub enum BackupsRequest {
     Prune(PruneRequest),
 }
 
+impl BackupsRequest {
+    /// Whether rows may be written.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        matches!(self, Self::Restore(request) if request.take.is_some() && !request.dry_run)
+    }
+}
+
 /// What comes back, each in the shape of its own.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]

@@ -76,7 +76,9 @@ impl Pair {
     /// Whether a backup is to be taken before the server is written to: not when this cycle has one. A cycle that a person
     /// asked for always takes one.
     pub(super) async fn backup_is_due(&mut self, request: &SyncRequest, trigger: Trigger) -> Result<bool, CycleError> {
-        if request.no_backup || !self.config.backup.enabled || self.backed_up.is_some() {
+        // What a person restores must be there to be taken back, whatever the config says of backups.
+        let enabled = self.config.backup.enabled || trigger == Trigger::Restore;
+        if request.no_backup || !enabled || self.backed_up.is_some() {
             return Ok(false);
         }
         // One from the future was taken when the clock was wrong: nobody knows how old it is.

@@ -37,6 +37,7 @@ pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
 
 use crate::control::types::{
+    BackupsAnswer, BackupsRequest,
     CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,
 };
 
@@ -72,6 +73,13 @@ pub trait Syncer: Send + 'static {
 
     /// Compares both sides by contents; writes nothing.
     fn verify(&mut self) -> impl Future<Output = Result<VerifyReport, CycleError>> + Send;
+
+    /// Lists, takes, looks through or removes backups of the server's database, or restores from one.
+    fn backups(
+        &mut self,
+        request: &BackupsRequest,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<BackupsAnswer, CycleError>> + Send;
 
     /// What the laptop holds. No network.
     fn count_local(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;

@@ -20,6 +20,7 @@ impl Handler for Handle {
             Request::Check => self.errand(Errand::Check).await,
             Request::Diff(request) => self.errand(Errand::Diff(request)).await,
             Request::Verify => self.errand(Errand::Verify).await,
+            Request::Backups(request) => self.errand(Errand::Backups(request)).await,
             Request::Pause(request) => {
                 let duration = request.for_ms.map(std::time::Duration::from_millis);
                 self.pause(duration)

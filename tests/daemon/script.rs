@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use modsync::config::{Backup, Config, Daemon, EngineChoice, Local, Log, Remote, Safety, Sync};
 use modsync::control::types::{
+    BackupList, BackupsAnswer, BackupsRequest,
     CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, Phase, PhaseEvent, SideCounts, Status, SyncRequest,
     VerifyReport,
 };
@@ -140,6 +141,15 @@ impl Syncer for Scripted {
     async fn verify(&mut self) -> Result<VerifyReport, CycleError> {
         self.reach_server()?;
         Ok(VerifyReport::default())
+    }
+
+    async fn backups(
+        &mut self,
+        _request: &BackupsRequest,
+        _progress: &Progress<'_>,
+    ) -> Result<BackupsAnswer, CycleError> {
+        self.reach_server()?;
+        Ok(BackupsAnswer::List(BackupList::default()))
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {
