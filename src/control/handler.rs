@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 
 use super::metrics::Counters;
 use super::types::{
-    BackupsAnswer, BackupsRequest,
-    CheckReport, CycleSummary, DiffReport, ErrorBody, Event, PauseRequest, Status, SyncRequest, VerifyReport,
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorBody, Event, PauseRequest, Status,
+    SyncRequest, VerifyReport,
 };
 
 /// Everything that a client can ask, apart from the event stream ([`Handler::events`]).

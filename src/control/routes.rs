@@ -77,7 +77,9 @@ pub(super) fn router<H: Handler>(handler: Arc<H>, stopped: watch::Receiver<bool>
         )
         .route(
             "/v1/backups/restore",
-            post(async |s: Shares<H>, b: Body| s.answer_body(b, |r| Request::Backups(BackupsRequest::Restore(r))).await),
+            post(async |s: Shares<H>, b: Body| {
+                s.answer_body(b, |r| Request::Backups(BackupsRequest::Restore(r))).await
+            }),
         )
         .route(
             "/v1/backups/prune",

@@ -126,13 +126,18 @@ impl Pair {
         let name = file_name(&backup).to_owned();
         self.history.keep_fact(LAST, Timestamp::now().to_string()).await?;
         self.history.keep_fact(FILE, backup.clone()).await?;
-        let (rule, engine, spared) = (self.config.backup.clone(), self.config.remote.engine, self.restored_from);
+        let (rule, engine, spared) = (
+            self.config.backup.clone(),
+            self.config.remote.engine,
+            self.restored_from,
+        );
         let (_, server) = self.both()?;
         let (link, database) = (Arc::clone(&server.link), server.hello.database.clone());
         server.tidying = Some(tokio::spawn(async move {
             let tidied = tidy(&*link, &database, &backup, &rule, engine, spared);
             let tidied = tokio::time::timeout(TIDYING, tidied).await;
-            if let Err(error) = tidied.unwrap_or_else(|_| Err(CycleError::failed(format!("no end within {TIDYING:?}")))) {
+            if let Err(error) = tidied.unwrap_or_else(|_| Err(CycleError::failed(format!("no end within {TIDYING:?}"))))
+            {
                 tracing::warn!(%error, backup, "the backup is there, but its owner or the old backups could not be set right");
             }
         }));
@@ -281,7 +286,11 @@ mod tests {
         };
         let now = at("2026-11-23T12:00:01Z");
         assert_eq!(expired(&all, &rule(1), now), [all[2].time, all[3].time]);
-        assert_eq!(expired(&all, &rule(0), now), [all[2].time, all[3].time], "the newest stays");
+        assert_eq!(
+            expired(&all, &rule(0), now),
+            [all[2].time, all[3].time],
+            "the newest stays"
+        );
         assert_eq!(expired(&all, &rule(2), now), [all[3].time]);
     }
 }

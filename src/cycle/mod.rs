@@ -37,8 +37,8 @@ pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
 
 use crate::control::types::{
-    BackupsAnswer, BackupsRequest,
-    CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest,
+    VerifyReport,
 };
 
 /// Takes phases as they happen.

@@ -2,7 +2,10 @@
 
 use super::amend::{Amended, Amendment};
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
-use crate::control::types::{BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, SideCounts, SyncRequest, VerifyReport};
+use crate::control::types::{
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, SideCounts, SyncRequest,
+    VerifyReport,
+};
 use crate::model::Side;
 
 /// How often a cycle is begun because other laptops took backups in the same seconds.
@@ -108,6 +111,8 @@ impl Syncer for Pair {
         trigger: Trigger,
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
+        // Nobody restores any more.
+        self.restored_from = None;
         let done = self.cycle(request, &[], trigger, progress).await;
         done.map(|done| done.cycle)
     }

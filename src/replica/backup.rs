@@ -224,8 +224,15 @@ impl Replica {
         self.sql
             .run(&script, &mut |row| take_apart(tables, wanted, &mut found, row))
             .await?;
-        let complete = found.iter().zip(wanted.tables).all(|(found, has)| found.is_some() == has.is_some());
-        if complete { Ok(found) } else { Err(missing("the comparison with the backup")) }
+        let complete = found
+            .iter()
+            .zip(wanted.tables)
+            .all(|(found, has)| found.is_some() == has.is_some());
+        if complete {
+            Ok(found)
+        } else {
+            Err(missing("the comparison with the backup"))
+        }
     }
 }
 
@@ -262,7 +269,10 @@ fn take_apart(
     let kept = cells.split_off(width);
     let before: Option<Row> = cells.into_iter().collect();
     let after = |fill: &dyn Fn(usize) -> Option<Value>| -> Option<Row> {
-        let cells = kept.iter().enumerate().map(|(i, cell)| cell.clone().or_else(|| fill(i)));
+        let cells = kept
+            .iter()
+            .enumerate()
+            .map(|(i, cell)| cell.clone().or_else(|| fill(i)));
         cells.collect()
     };
     let default = |i: usize| wanted.defaults.get(index).and_then(|row| row.get(i)).cloned();

@@ -13,7 +13,7 @@ const SINCE: &str = "DELETE FROM queue WHERE url IN('u1','u2'); DELETE FROM prod
 
 #[rstest]
 fn a_backup_is_taken_looked_through_and_restored(
-    #[values("sqlite3", "python3", "php", "modsyncd")] engine: &str,
+    #[values("sqlite3", "python3", "php", "modsyncd", "sftp")] engine: &str,
 ) {
     let world = world(engine);
     let daemon = in_sync(&world);
@@ -21,7 +21,10 @@ fn a_backup_is_taken_looked_through_and_restored(
     let name = create(&daemon);
     let taken = &list(&daemon)[0];
     assert_eq!(taken["name"], *name);
-    assert_eq!((&taken["whole"], &taken["verified"]), (&true.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&taken["whole"], &taken["verified"]),
+        (&true.into(), &serde_json::Value::Null)
+    );
     assert_eq!(taken["size"], beside(&world, &name).metadata().unwrap().len());
     let (code, verified) = daemon.json(&["backups", "verify", &name]);
     assert_eq!(code, 0, "{verified:#}");
@@ -54,16 +57,29 @@ fn a_backup_is_taken_looked_through_and_restored(
     let (code, one) = restore(&daemon, &name, &["product", "u3", "--take", "backup", "--yes"]);
     assert_eq!((code, counts(&one)), (0, [0, 1, 0]), "{one:#}");
     assert_eq!(world.both("SELECT title FROM product WHERE url='u3'").len(), 1);
-    assert_eq!(dump(&world.open_local())["product"].iter().filter(|row| row.contains(&changed())).count(), 2);
+    assert_eq!(
+        dump(&world.open_local())["product"]
+            .iter()
+            .filter(|row| row.contains(&changed()))
+            .count(),
+        2
+    );
     // What is missing.
     let (code, missing) = restore(&daemon, &name, &["--take", "local", "--yes"]);
     assert_eq!((code, counts(&missing)), (0, [4, 0, 0]), "{missing:#}");
     assert_eq!(missing["cycle"]["trigger"], "restore");
-    assert!(missing["cycle"]["backup"].is_string(), "a backup comes first: {missing:#}");
+    assert!(
+        missing["cycle"]["backup"].is_string(),
+        "a backup comes first: {missing:#}"
+    );
     assert_eq!(dump(&world.open_remote())["product"].len(), 41);
     assert_at_rest(&world, &daemon);
     // Everything.
-    let (code, all) = restore(&daemon, &name, &["--take", "backup", "--yes", "--plan", &plan_of(&daemon, &name)]);
+    let (code, all) = restore(
+        &daemon,
+        &name,
+        &["--take", "backup", "--yes", "--plan", &plan_of(&daemon, &name)],
+    );
     assert_eq!((code, counts(&all)), (0, [0, 2, 2]), "{all:#}");
     assert_eq!(dump(&world.open_local()), before);
     assert_at_rest(&world, &daemon);

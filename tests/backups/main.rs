@@ -12,7 +12,12 @@ mod gate;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod damage;
 mod engines;
+mod meanwhile;
+mod names;
+mod prune;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -66,7 +71,10 @@ fn list(daemon: &Daemon) -> Vec<Json> {
 
 fn names(daemon: &Daemon) -> Vec<String> {
     let names = list(daemon);
-    names.iter().map(|backup| backup["name"].as_str().unwrap().to_owned()).collect()
+    names
+        .iter()
+        .map(|backup| backup["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// `backups restore NAME …` with `--json`.

@@ -10,9 +10,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use modsync::config::{Backup, Config, Daemon, EngineChoice, Local, Log, Remote, Safety, Sync};
 use modsync::control::types::{
-    BackupList, BackupsAnswer, BackupsRequest,
-    CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, Phase, PhaseEvent, SideCounts, Status, SyncRequest,
-    VerifyReport,
+    BackupList, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, Phase,
+    PhaseEvent, SideCounts, Status, SyncRequest, VerifyReport,
 };
 use modsync::cycle::{CycleError, Progress, Standing, Syncer, Trigger};
 use modsync::daemon::{FatalError, Handle, Pairs, Surroundings};

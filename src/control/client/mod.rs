@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::handler::{DiffRequest, LogsRequest};
 use super::types::{
-    BackupInfo, BackupList, PruneReport, PruneRequest, RestoreReport, RestoreRequest, VerifyBackups,
-    CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, PauseRequest, Status, SyncRequest, VerifyReport,
+    BackupInfo, BackupList, CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, PauseRequest,
+    PruneReport, PruneRequest, RestoreReport, RestoreRequest, Status, SyncRequest, VerifyBackups, VerifyReport,
 };
 pub use lines::{Events, Logs};
 use wire::Call;

@@ -31,7 +31,11 @@ pub(in super::super) fn render(list: &BackupList, style: &Style) -> String {
     let heading = ["", "taken", "size", "state", "kept"].map(str::to_owned).to_vec();
     let cells = list.backups.iter().map(|backup| cells(backup, &list.rule, style));
     let mut table = counts::columns(heading, cells.collect()).into_iter();
-    let mut lines: Vec<String> = table.next().map(|head| style.paint(Tone::Head, &head)).into_iter().collect();
+    let mut lines: Vec<String> = table
+        .next()
+        .map(|head| style.paint(Tone::Head, &head))
+        .into_iter()
+        .collect();
     lines.extend(table);
     lines.extend(list.backups.iter().filter_map(|backup| {
         let damage = text::short(backup.damage.as_ref()?, 300);
@@ -46,7 +50,9 @@ pub(in super::super) fn render(list: &BackupList, style: &Style) -> String {
 fn cells(backup: &BackupInfo, rule: &BackupRule, style: &Style) -> Vec<String> {
     vec![
         text::safe(&backup.name).into_owned(),
-        backup.time.map_or_else(|| "?".to_owned(), |time| text::when(time, style)),
+        backup
+            .time
+            .map_or_else(|| "?".to_owned(), |time| text::when(time, style)),
         text::bytes(backup.size),
         state(backup, style),
         kept(backup, rule),

@@ -111,7 +111,12 @@ pub(in super::super) fn render(report: &RestoreReport, style: &Style) -> String 
         let heading = format!("left as they are: {}", text::count(report.left.len() as u64, "row"));
         lines.push(style.paint(Tone::Bad, &heading));
         lines.extend(report.left.iter().take(SHOWN).map(|left| {
-            format!("  {} {}: {}", text::safe(&left.table), row::key(&left.key), text::safe(&left.reason))
+            format!(
+                "  {} {}: {}",
+                text::safe(&left.table),
+                row::key(&left.key),
+                text::safe(&left.reason)
+            )
         }));
         if report.left.len() > SHOWN {
             lines.push("  … `--json` names them all".to_owned());
@@ -129,7 +134,11 @@ pub(in super::super) fn render(report: &RestoreReport, style: &Style) -> String 
     }
     match &report.cycle {
         Some(done) => lines.push(cycle::render(done, style).trim_end().to_owned()),
-        None => lines.push(format!("plan {}{}", text::safe(&report.plan), status::as_of(report.as_of, style))),
+        None => lines.push(format!(
+            "plan {}{}",
+            text::safe(&report.plan),
+            status::as_of(report.as_of, style)
+        )),
     }
     lines.join("\n") + "\n"
 }
@@ -139,7 +148,10 @@ fn headline(report: &RestoreReport, style: &Style) -> String {
     let sum = |read: fn(&RestoreTable) -> u64| report.tables.iter().map(read).sum::<u64>();
     if report.take.is_none() {
         let differ = sum(|table| table.missing + table.changed + table.added);
-        let words = format!("{name} and the server's database differ in {}", text::count(differ, "row"));
+        let words = format!(
+            "{name} and the server's database differ in {}",
+            text::count(differ, "row")
+        );
         return style.paint(Tone::Head, &words);
     }
     let done = [
@@ -164,7 +176,10 @@ fn headline(report: &RestoreReport, style: &Style) -> String {
 
 /// A line for each table that differs.
 fn tables(report: &RestoreReport, style: &Style) -> Vec<String> {
-    let differ = report.tables.iter().filter(|table| table.missing + table.changed + table.added > 0);
+    let differ = report
+        .tables
+        .iter()
+        .filter(|table| table.missing + table.changed + table.added > 0);
     let rows: Vec<Vec<String>> = differ
         .map(|table| {
             let numbers = [table.backup, table.now, table.missing, table.changed, table.added];
@@ -172,7 +187,10 @@ fn tables(report: &RestoreReport, style: &Style) -> Vec<String> {
             if !table.kept_columns.is_empty() {
                 name += &format!(" (keeps {})", text::safe(&table.kept_columns.join(", ")));
             }
-            [name].into_iter().chain(numbers.map(|number| number.to_string())).collect()
+            [name]
+                .into_iter()
+                .chain(numbers.map(|number| number.to_string()))
+                .collect()
         })
         .collect();
     if rows.is_empty() {

@@ -144,9 +144,10 @@ impl Pair {
         let ours = shelf.iter().filter(|kept| path(&database, kept.time) == taken);
         let some: Vec<Kept> = ours.copied().collect();
         let list = self.described(&shelf, &some, &Looked::new())?;
-        list.backups.into_iter().next().ok_or_else(|| {
-            CycleError::failed(format!("take a backup: {taken} was taken, and is not there any more"))
-        })
+        list.backups
+            .into_iter()
+            .next()
+            .ok_or_else(|| CycleError::failed(format!("take a backup: {taken} was taken, and is not there any more")))
     }
 
     /// Has the server's SQLite write a backup, and gives its path.

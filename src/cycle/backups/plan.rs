@@ -1,11 +1,13 @@
 //! What a restore would do: the backup held against the server's tables.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
 use super::super::{CycleError, Pair, report};
 use super::verify::Place;
 use crate::control::types::{ErrorCode, RestoreRequest, RestoreRow, RestoreTable, Skipped, Take};
-use crate::model::{Row, Side, Table};
+use crate::model::{Key, Row, Side, Table};
 use crate::replica::{Apart, Wanted};
 
 /// What of the backup's difference a person may take: kinds of rows, as [`Wanted`] has them.
@@ -65,7 +67,10 @@ impl Pair {
             let dropped = shape.dropped(table);
             if fit.is_ok() && !dropped.is_empty() {
                 let names = dropped.join(", ");
-                left_out.push(skipped(&table.name, format!("its columns {names} of the backup are not there now")));
+                left_out.push(skipped(
+                    &table.name,
+                    format!("its columns {names} of the backup are not there now"),
+                ));
             }
             asked.push(fit.map_err(|reason| left_out.push(skipped(&table.name, reason))).ok());
         }
@@ -101,7 +106,9 @@ impl Pair {
         let mut hash = blake3::Hasher::new();
         let layout = self.layout.server.iter().enumerate();
         for ((index, table), (apart, has)) in layout.zip(found.into_iter().zip(asked)) {
-            let (Some(apart), Some(has)) = (apart, has) else { continue };
+            let (Some(apart), Some(has)) = (apart, has) else {
+                continue;
+            };
             if apart.doubled > 0 {
                 let reason = format!("{} keys stand for several rows in the backup", apart.doubled);
                 left_out.push(skipped(&table.name, reason));
@@ -127,7 +134,13 @@ impl Pair {
         must_concern_something(request, &tables, &left_out)?;
         let said = (&request.name, &request.table, &request.key, request.take);
         hash.update(serde_json::to_string(&said).unwrap_or_default().as_bytes());
-        let plan = hash.finalize().to_hex().as_str().get(..12).unwrap_or_default().to_owned();
+        let plan = hash
+            .finalize()
+            .to_hex()
+            .as_str()
+            .get(..12)
+            .unwrap_or_default()
+            .to_owned();
         Ok(Difference {
             plan,
             tables,
@@ -145,7 +158,9 @@ fn must_concern_something(
 ) -> Result<(), CycleError> {
     let Some(name) = &request.table else { return Ok(()) };
     let Some(table) = tables.first() else {
-        let reason = left_out.first().map_or("it cannot be compared", |skipped| skipped.reason.as_str());
+        let reason = left_out
+            .first()
+            .map_or("it cannot be compared", |skipped| skipped.reason.as_str());
         return Err(CycleError::attention(
             format!("restore table \"{name}\" from {}: {reason}", request.name),
             "`modsyncctl backups restore NAME --dry-run` shows which tables can be",
@@ -183,6 +198,6 @@ pub(super) fn describe(table: &Table, from: Option<&Row>, to: Option<&Row>) -> R
 }
 
 /// A key's columns and values, for people.
-pub(super) fn describe_key(table: &Table, key: &[crate::model::Value]) -> std::collections::BTreeMap<String, Json> {
-    report::key_json(table, &key.to_vec())
+pub(super) fn describe_key(table: &Table, key: &Key) -> BTreeMap<String, Json> {
+    report::key_json(table, key)
 }

@@ -51,12 +51,17 @@ fn to_remove(
         false => {
             let newest = request.keep_last.map_or(0, |keep| keep as usize);
             let limit = request.older_than_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
-            let is_old = |time: &Timestamp| {
-                limit.is_none_or(|ms| now.duration_since(*time) > SignedDuration::from_millis(ms))
-            };
+            let is_old =
+                |time: &Timestamp| limit.is_none_or(|ms| now.duration_since(*time) > SignedDuration::from_millis(ms));
             let cut_off = shelf.iter().filter(|kept| !kept.whole && is_abandoned(kept.time, now));
             let cut_off = cut_off.map(|kept| kept.time);
-            whole.iter().skip(newest).copied().chain(cut_off).filter(is_old).collect()
+            whole
+                .iter()
+                .skip(newest)
+                .copied()
+                .chain(cut_off)
+                .filter(is_old)
+                .collect()
         }
     };
     times.retain(|time| Some(*time) != best);
@@ -89,7 +94,10 @@ mod tests {
             keep_last: 2,
             keep_daily: 0,
         };
-        let damaged: Vec<Timestamp> = damaged.iter().map(|day| at(&format!("2026-11-{day}T12:00:00Z"))).collect();
+        let damaged: Vec<Timestamp> = damaged
+            .iter()
+            .map(|day| at(&format!("2026-11-{day}T12:00:00Z")))
+            .collect();
         let gone = to_remove(&shelf(), &damaged, request, &rule, at("2026-11-23T13:00:00Z"));
         gone.iter().map(|time| time.strftime("%d").to_string()).collect()
     }

@@ -4,6 +4,8 @@
 //! what differs, and that becomes amendments of a second cycle: guarded writes on both sides, with a backup before them,
 //! journal, read-back and record as in any cycle.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::super::backup::{file_name, path};
@@ -14,6 +16,7 @@ use super::shelf::Kept;
 use crate::control::types::{
     CycleSummary, ErrorCode, Outcome, Phase, RestoreLeft, RestoreReport, RestoreRequest, SyncRequest, Take,
 };
+use crate::model::{Key, Table};
 
 /// How many rows a dry run tells.
 const TOLD: usize = 1000;
@@ -33,7 +36,10 @@ impl Pair {
             (Some(_), false) => self.carry_out_restore(&kept, request, progress).await,
             (None, false) => {
                 let place = self.place_of(&kept).await?;
-                Err(must_choose(request, &self.differs_from(&place, request, Some(0)).await?))
+                Err(must_choose(
+                    request,
+                    &self.differs_from(&place, request, Some(0)).await?,
+                ))
             }
         }
     }
@@ -48,7 +54,7 @@ impl Pair {
                 None => Ok(()),
             };
         };
-        let known = |table: &crate::model::Table| table.name.eq_ignore_ascii_case(name);
+        let known = |table: &Table| table.name.eq_ignore_ascii_case(name);
         match self.layout.local.iter().any(known) {
             true => Ok(()),
             false => Err(self.no_such_table(&format!("restore table \"{name}\""))),
@@ -99,7 +105,9 @@ impl Pair {
     ) -> Result<RestoreReport, CycleError> {
         // What only one side has is on both before anything is compared: so nothing of it is overlooked, and the backup that
         // is taken before the restore has it.
-        let synced = self.cycle(&SyncRequest::default(), &[], Trigger::Restore, progress).await?;
+        let synced = self
+            .cycle(&SyncRequest::default(), &[], Trigger::Restore, progress)
+            .await?;
         must_have_synced(&synced.cycle)?;
         let place = self.place_of(kept).await?;
         let found = self.differs_from(&place, request, None).await?;
@@ -117,17 +125,17 @@ impl Pair {
         let mut report = report(request, &found);
         let amendments = self.amendments(found);
         if amendments.is_empty() {
+            report.cycle = Some(synced.cycle).filter(|cycle| cycle.cycle.is_some());
             return Ok(report);
         }
         let done = self.amend(&amendments, Trigger::Restore, progress).await?;
-        for amendment in &amendments {
-            let is_left = |left: &Left| left.table == amendment.table && left.key == amendment.key;
-            if done.left.iter().any(is_left) {
-                match (&amendment.from, &amendment.to) {
-                    (None, _) => report.inserts -= 1,
-                    (_, None) => report.deletes -= 1,
-                    _ => report.updates -= 1,
-                }
+        let left: BTreeSet<(&str, &Key)> = done.left.iter().map(|left| (&*left.table, &left.key)).collect();
+        let not_made = |amendment: &&Amendment| left.contains(&(&*amendment.table, &amendment.key));
+        for amendment in amendments.iter().filter(not_made) {
+            match (&amendment.from, &amendment.to) {
+                (None, _) => report.inserts -= 1,
+                (_, None) => report.deletes -= 1,
+                _ => report.updates -= 1,
             }
         }
         report.left = done.left.iter().map(|left| self.describe_left(left)).collect();

@@ -179,9 +179,18 @@ impl Pair {
         };
         let fail = |error: std::io::Error| CycleError::failed(format!("make {}: {error}", copy.display()));
         let mut options = tokio::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&copy).await.map_err(fail)?;
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&copy)
+            .await
+            .map_err(fail)?;
         let sftp = self.link()?.sftp().await?;
-        sftp.download(&there, 0..kept.size, &mut file, |_| ()).await.map_err(of_files)?;
+        sftp.download(&there, 0..kept.size, &mut file, |_| ())
+            .await
+            .map_err(of_files)?;
         file.flush().await.map_err(fail)?;
         Ok(place)
     }

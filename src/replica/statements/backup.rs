@@ -23,10 +23,7 @@ impl TableSql<'_> {
         let columns = |letter: char, which: &mut dyn Iterator<Item = usize>| -> String {
             which.map(|i| format!(",{letter}{i}")).collect()
         };
-        let (ours, theirs) = (
-            columns('l', &mut self.all()),
-            columns('b', &mut common.iter().copied()),
-        );
+        let (ours, theirs) = (columns('l', &mut self.all()), columns('b', &mut common.iter().copied()));
         let (from_live, from_backup) = (self.list("l", self.all()), self.list("b", common.iter().copied()));
         let same_key = self.same_key_in_backup();
         let differs = join(
@@ -63,7 +60,10 @@ impl TableSql<'_> {
     pub fn report_apart(&self, has: &[bool], key: Option<&str>) -> String {
         let (r, live, kept) = (self.temp("r"), self.live(), self.in_backup());
         let rows = |from: &str, prefix: &str| {
-            format!("(SELECT count(*) FROM {from} {prefix} WHERE 1{})", self.key_reads(prefix, key))
+            format!(
+                "(SELECT count(*) FROM {from} {prefix} WHERE 1{})",
+                self.key_reads(prefix, key)
+            )
         };
         let kind = |op: char| format!("(SELECT count(*) FROM {r} WHERE op='{op}')");
         let null = join(
@@ -99,7 +99,10 @@ impl TableSql<'_> {
             doubled,
         ];
         let counts = join(",", counts.into_iter().map(|count| format!("'i'||{count}")));
-        format!("SELECT 'tapart','i{}',{counts},coalesce('b'||hex({digest}),'b');", self.index)
+        format!(
+            "SELECT 'tapart','i{}',{counts},coalesce('b'||hex({digest}),'b');",
+            self.index
+        )
     }
 
     /// Answers with what was put aside, of these kinds and at most so many rows: each cell of the live row and then of the
@@ -125,7 +128,11 @@ impl TableSql<'_> {
     /// How many rows the backup's table has: a row `rows`.
     #[must_use]
     pub fn count_in_backup(&self) -> String {
-        format!("SELECT 'trows','i{}','i'||count(*) FROM {};", self.index, self.in_backup())
+        format!(
+            "SELECT 'trows','i{}','i'||count(*) FROM {};",
+            self.index,
+            self.in_backup()
+        )
     }
 
     fn cells_apart(&self, has: &[bool]) -> impl Iterator<Item = String> {
