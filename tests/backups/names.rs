@@ -39,6 +39,8 @@ fn a_server_without_backups_and_names_that_are_none() {
         ),
     )
     .unwrap();
+    let forged = format!("{name}\nwhole 9 9 20240101_000004");
+    std::fs::copy(&elsewhere, beside(&world, &forged)).unwrap();
     assert_eq!(names(&daemon), std::slice::from_ref(&name));
     let path = beside(&world, &name).display().to_string();
     for wrong in [

@@ -20,7 +20,7 @@ Examples:
   modsyncctl backups verify --all";
 
 /// The list as text.
-pub(in super::super) fn render(list: &BackupList, style: &Style) -> String {
+pub(super) fn render(list: &BackupList, style: &Style) -> String {
     if list.backups.is_empty() {
         return format!(
             "the server has no backups{}\n{}\n`modsyncctl backups create` takes one\n",

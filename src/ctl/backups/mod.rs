@@ -3,14 +3,13 @@
 mod list;
 mod prune;
 mod restore;
+#[cfg(test)]
+mod tests;
 
 use super::Context;
 use super::exit::Exit;
 use super::out::Failure;
 use crate::control::types::VerifyBackups;
-
-#[cfg(test)]
-pub(super) use {list::render as render_list, prune::render as render_pruned, restore::render as render_restored};
 
 /// The server's backups: list, take, look through, restore from, remove
 ///

@@ -80,7 +80,7 @@ pub(super) fn eprint_lines(lines: &str) -> std::io::Result<()> {
 }
 
 /// What went, or would go, as text.
-pub(in super::super) fn render(report: &PruneReport, style: &Style) -> String {
+pub(super) fn render(report: &PruneReport, style: &Style) -> String {
     let kept = text::count(report.kept, "backup");
     if report.removed.is_empty() {
         return format!("nothing to remove, {kept} kept\n");

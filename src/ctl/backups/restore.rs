@@ -98,7 +98,7 @@ fn changes(report: &RestoreReport) -> u64 {
 }
 
 /// What was done, or would be, as text.
-pub(in super::super) fn render(report: &RestoreReport, style: &Style) -> String {
+pub(super) fn render(report: &RestoreReport, style: &Style) -> String {
     let mut lines = vec![headline(report, style)];
     if report.cycle.is_none() {
         lines.extend(tables(report, style));

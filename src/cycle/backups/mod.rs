@@ -30,7 +30,14 @@ impl Pair {
         request: &BackupsRequest,
         progress: &Progress<'_>,
     ) -> Result<BackupsAnswer, CycleError> {
-        self.connect(progress).await?;
+        let connected = self.connect(progress).await;
+        if let (BackupsRequest::List, Err(error)) = (request, &connected) {
+            // When the database is gone or damaged is when a person asks for them.
+            if error.code != ErrorCode::Offline {
+                return self.list_without_session().await.map(BackupsAnswer::List);
+            }
+        }
+        connected?;
         match request {
             BackupsRequest::List => self.list_backups().await.map(BackupsAnswer::List),
             BackupsRequest::Create => {
@@ -92,14 +99,23 @@ impl Pair {
     }
 
     async fn list_backups(&mut self) -> Result<BackupList, CycleError> {
-        let shelf = self.shelf().await?;
-        let looked = self.looked_through(&shelf).await?;
-        self.described(&shelf, &shelf, &looked)
+        let (shelf, database) = (self.shelf().await?, self.database_there()?);
+        let looked = self.looked_through(&database, &shelf).await?;
+        Ok(self.described(&database, &shelf, &shelf, &looked))
+    }
+
+    /// The list where the database itself cannot be opened.
+    async fn list_without_session(&mut self) -> Result<BackupList, CycleError> {
+        let (link, engine) = (self.reach.dial(&self.config).await?, self.config.remote.engine);
+        let database = shelf::resolve(&*link, engine, &self.config.remote.database).await?;
+        let shelf = shelf::list(&*link, engine, &database).await?;
+        let looked = self.looked_through(&database, &shelf).await?;
+        Ok(self.described(&database, &shelf, &shelf, &looked))
     }
 
     /// Some of the backups on the shelf, with what is known of them.
-    fn described(&mut self, shelf: &[Kept], some: &[Kept], looked: &Looked) -> Result<BackupList, CycleError> {
-        let (database, now, rule) = (self.database_there()?, Timestamp::now(), self.config.backup.clone());
+    fn described(&self, database: &str, shelf: &[Kept], some: &[Kept], looked: &Looked) -> BackupList {
+        let (now, rule) = (Timestamp::now(), &self.config.backup);
         let whole: Vec<Timestamp> = shelf.iter().filter(|kept| kept.whole).map(|kept| kept.time).collect();
         let rotation = rotation(&whole, rule.keep_last.max(1), rule.keep_daily);
         let why_kept = |kept: &Kept| match kept.whole {
@@ -107,7 +123,7 @@ impl Pair {
             false => (!is_abandoned(kept.time, now)).then_some("unfinished"),
         };
         let backups = some.iter().map(|kept| {
-            let name = file_name(&path(&database, kept.time)).to_owned();
+            let name = file_name(&path(database, kept.time)).to_owned();
             let known = looked.get(&name).filter(|known| known.is_of(kept));
             let age = now.duration_since(kept.time).as_millis();
             BackupInfo {
@@ -122,7 +138,7 @@ impl Pair {
                 name,
             }
         });
-        Ok(BackupList {
+        BackupList {
             as_of: Some(now),
             rule: BackupRule {
                 enabled: rule.enabled,
@@ -131,7 +147,7 @@ impl Pair {
                 keep_daily: rule.keep_daily,
             },
             backups: backups.collect(),
-        })
+        }
     }
 
     /// Takes a backup now, as a cycle does, and tells of it.
@@ -143,7 +159,7 @@ impl Pair {
         let (shelf, database) = (self.shelf().await?, self.database_there()?);
         let ours = shelf.iter().filter(|kept| path(&database, kept.time) == taken);
         let some: Vec<Kept> = ours.copied().collect();
-        let list = self.described(&shelf, &some, &Looked::new())?;
+        let list = self.described(&database, &shelf, &some, &Looked::new());
         list.backups
             .into_iter()
             .next()

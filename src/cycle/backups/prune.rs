@@ -11,8 +11,9 @@ use crate::control::types::{PruneReport, PruneRequest};
 impl Pair {
     pub(super) async fn prune_backups(&mut self, request: &PruneRequest) -> Result<PruneReport, CycleError> {
         let shelf = self.shelf().await?;
-        let looked = self.looked_through(&shelf).await?;
-        let list = self.described(&shelf, &shelf, &looked)?;
+        let database = self.database_there()?;
+        let looked = self.looked_through(&database, &shelf).await?;
+        let list = self.described(&database, &shelf, &shelf, &looked);
         let damaged = list.backups.iter().filter(|backup| backup.damage.is_some());
         let damaged: Vec<Timestamp> = damaged.filter_map(|backup| backup.time).collect();
         let times = to_remove(&shelf, &damaged, request, &self.config.backup, Timestamp::now());
@@ -21,7 +22,7 @@ impl Pair {
             .filter(|backup| backup.time.is_some_and(|time| times.contains(&time)))
             .collect();
         if !request.dry_run && !times.is_empty() {
-            let (link, database) = (self.link()?, self.database_there()?);
+            let link = self.link()?;
             shelf::remove(&*link, self.config.remote.engine, &database, &times).await?;
         }
         Ok(PruneReport {

@@ -63,7 +63,8 @@ impl Pair {
 
     /// Looks the backup through unless that has been done.
     async fn must_be_good(&mut self, kept: &Kept) -> Result<(), CycleError> {
-        let name = file_name(&path(&self.database_there()?, kept.time)).to_owned();
+        let database = self.database_there()?;
+        let name = file_name(&path(&database, kept.time)).to_owned();
         let refuse = |reason: String| {
             CycleError::attention(
                 format!("restore from {name}: {reason}; nothing was written"),
@@ -73,7 +74,7 @@ impl Pair {
         if !kept.whole {
             return Err(refuse("it is unfinished".to_owned()));
         }
-        let looked = self.looked_through(&[*kept]).await?;
+        let looked = self.looked_through(&database, &[*kept]).await?;
         let look = match looked.get(&name).filter(|look| look.damage.is_none()) {
             Some(look) => look.clone(),
             None => self.look_through_backup(kept).await?,

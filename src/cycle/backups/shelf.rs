@@ -44,6 +44,20 @@ pub(in crate::cycle) async fn list(
     Ok(kept)
 }
 
+/// The path of the database behind all symbolic links, which need not be there: backups lie beside the file itself.
+pub(super) async fn resolve(link: &dyn Link, engine: EngineChoice, database: &str) -> Result<String, CycleError> {
+    if engine == EngineChoice::Sftp {
+        let sftp = link.sftp().await?;
+        return Ok(sftp.realpath(database).await.unwrap_or_else(|_| database.to_owned()));
+    }
+    let said = command(
+        link,
+        &format!("readlink -f -- {0} || printf '%s\\n' {0}", quoted(database)?),
+    )
+    .await?;
+    Ok(said.strip_suffix('\n').unwrap_or(&said).to_owned())
+}
+
 /// Removes backups, with the journals of those that were cut off.
 pub(in crate::cycle) async fn remove(
     link: &dyn Link,
@@ -78,12 +92,14 @@ pub(in crate::cycle) async fn remove(
 
 /// A file of ours is no link, and has a name that we give.
 async fn by_command(link: &dyn Link, database: &str) -> Result<Vec<Kept>, CycleError> {
-    let pattern = format!("{}{INFIX}*", quoted(database)?);
+    // Exactly names that we give: what else stands in the folder, and in its names, is not even told.
+    let digits = |count| "[0-9]".repeat(count);
+    let pattern = format!("{}{INFIX}{}_{}", quoted(database)?, digits(8), digits(6));
     let script = format!(
         "for f in {pattern}; do [ -f \"$f\" ] && [ ! -L \"$f\" ] || continue; \
          facts=$(stat -c '%s %Y' -- \"$f\" 2>/dev/null || stat -f '%z %m' -- \"$f\" 2>/dev/null); \
          if [ -e \"$f{JOURNAL}\" ]; then kind=part; else kind=whole; fi; \
-         printf '%s %s %s\\n' \"$kind\" \"${{facts:-0 0}}\" \"$f\"; done; echo '{END}'"
+         printf '%s %s %s\\n' \"$kind\" \"${{facts:-0 0}}\" \"${{f##*{INFIX}}}\"; done; echo '{END}'"
     );
     let listing = command(link, &script).await?;
     if listing.lines().last() != Some(END) {
@@ -96,7 +112,7 @@ async fn by_command(link: &dyn Link, database: &str) -> Result<Vec<Kept>, CycleE
         let mut words = line.splitn(4, ' ');
         let (kind, size, changed) = (words.next()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         Some(Kept {
-            time: time(database, words.next()?)?,
+            time: time("", &format!("{INFIX}{}", words.next()?))?,
             size,
             changed,
             whole: kind == "whole" && size > 0,

@@ -55,13 +55,12 @@ impl Drop for Place {
 
 impl Pair {
     /// What is known of the backups that are there; of others nothing is known any more.
-    pub(super) async fn looked_through(&mut self, shelf: &[Kept]) -> Result<Looked, CycleError> {
-        let database = self.database_there()?;
+    pub(super) async fn looked_through(&mut self, database: &str, shelf: &[Kept]) -> Result<Looked, CycleError> {
         let text = self.history.fact(LOOKED).await?.unwrap_or_default();
         let mut looked: Looked = serde_json::from_str(&text).unwrap_or_default();
         let names: BTreeMap<String, &Kept> = shelf
             .iter()
-            .map(|kept| (file_name(&path(&database, kept.time)).to_owned(), kept))
+            .map(|kept| (file_name(&path(database, kept.time)).to_owned(), kept))
             .collect();
         looked.retain(|name, look| names.get(name).is_some_and(|kept| look.is_of(kept)));
         Ok(looked)
@@ -82,14 +81,14 @@ impl Pair {
         for kept in some.iter().filter(|kept| kept.whole) {
             self.look_through_backup(kept).await?;
         }
-        let shelf = self.shelf().await?;
-        let looked = self.looked_through(&shelf).await?;
+        let (shelf, database) = (self.shelf().await?, self.database_there()?);
+        let looked = self.looked_through(&database, &shelf).await?;
         let some: Vec<Kept> = shelf
             .iter()
             .filter(|kept| some.iter().any(|asked| asked.time == kept.time))
             .copied()
             .collect();
-        self.described(&shelf, &some, &looked)
+        Ok(self.described(&database, &shelf, &some, &looked))
     }
 
     /// Looks through one backup and remembers what was found.
@@ -110,9 +109,8 @@ impl Pair {
             damage: checked.damage,
             rows: rows.collect(),
         };
-        let shelf = self.shelf().await?;
-        let mut looked = self.looked_through(&shelf).await?;
-        let database = self.database_there()?;
+        let (shelf, database) = (self.shelf().await?, self.database_there()?);
+        let mut looked = self.looked_through(&database, &shelf).await?;
         looked.insert(file_name(&path(&database, kept.time)).to_owned(), look.clone());
         self.remember(&looked).await?;
         Ok(look)

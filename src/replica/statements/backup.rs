@@ -38,18 +38,16 @@ impl TableSql<'_> {
             let first = self.key().next();
             first.map_or_else(|| "NULL".to_owned(), |i| column(prefix, &self.table.columns[i].name))
         };
-        let only = |prefix: &str| format!("{}{}", self.key_present(prefix), self.key_reads(prefix, key));
+        let (ours_only, theirs_only) = (self.key_present("l"), self.keyed_in_backup());
+        let (this, this_kept) = (self.key_reads("l", key), self.key_reads("b", key));
         format!(
             "DROP TABLE IF EXISTS {r};CREATE TEMP TABLE modsync_r_{index}(op{ours}{theirs});\
-             INSERT INTO {r}(op{theirs}) SELECT 'I',{from_backup} FROM {kept} b LEFT JOIN {live} l ON {same_key} WHERE {} IS NULL{};\
+             INSERT INTO {r}(op{theirs}) SELECT 'I',{from_backup} FROM {kept} b LEFT JOIN {live} l ON {same_key} WHERE {} IS NULL{theirs_only}{this_kept};\
              INSERT INTO {r}(op{ours}{theirs}) SELECT 'U',{from_live},{from_backup} FROM {kept} b JOIN {live} l ON {same_key} \
-             WHERE ({differs}){};\
-             INSERT INTO {r}(op{ours}) SELECT 'D',{from_live} FROM {live} l LEFT JOIN {kept} b ON {same_key} WHERE {} IS NULL{};",
+             WHERE ({differs}){this};\
+             INSERT INTO {r}(op{ours}) SELECT 'D',{from_live} FROM {live} l LEFT JOIN {kept} b ON {same_key} WHERE {} IS NULL{ours_only}{this};",
             first("l"),
-            only("b"),
-            only("l"),
             first("b"),
-            only("l"),
             index = self.index,
         )
     }
@@ -66,15 +64,10 @@ impl TableSql<'_> {
             )
         };
         let kind = |op: char| format!("(SELECT count(*) FROM {r} WHERE op='{op}')");
-        let null = join(
-            " OR ",
-            self.nullable_key()
-                .map(|i| format!("{} IS NULL", column("b", &self.table.columns[i].name))),
+        let unkeyed = format!(
+            "(SELECT count(*) FROM {kept} b WHERE NOT (1{}))",
+            self.keyed_in_backup()
         );
-        let unkeyed = match null.is_empty() {
-            true => "0".to_owned(),
-            false => format!("(SELECT count(*) FROM {kept} b WHERE {null})"),
-        };
         let keys = join(
             ",",
             self.key()
@@ -82,7 +75,7 @@ impl TableSql<'_> {
         );
         let doubled = format!(
             "(SELECT count(*) FROM (SELECT 1 FROM {kept} b WHERE 1{} GROUP BY {keys} HAVING count(*)>1))",
-            self.key_present("b")
+            self.keyed_in_backup()
         );
         let cells = self.cells_apart(has).map(|cell| format!("({cell})"));
         let digest = format!(
@@ -168,6 +161,15 @@ impl TableSql<'_> {
                 }
                 same
             }),
+        )
+    }
+
+    /// The backup's row has a key. Its own schema may have allowed NULL where today's does not.
+    fn keyed_in_backup(&self) -> String {
+        join(
+            "",
+            self.key()
+                .map(|i| format!(" AND {} IS NOT NULL", column("b", &self.table.columns[i].name))),
         )
     }
 
