@@ -54,6 +54,14 @@ impl BackupsAnswer {
             _ => None,
         }
     }
+
+    /// The same, to be changed.
+    pub(super) fn cycle_mut(&mut self) -> Option<&mut CycleSummary> {
+        match self {
+            Self::Restore(report) => report.cycle.as_mut(),
+            _ => None,
+        }
+    }
 }
 
 /// `GET /v1/backups`, and what `verify` looked through.

@@ -40,11 +40,11 @@ pub(super) enum Job<S> {
 
 /// What came of a job.
 pub(super) enum Done {
-    Synced(Box<Result<CycleSummary, CycleError>>, Aftermath),
+    Synced(Result<CycleSummary, CycleError>, Box<Aftermath>),
     LookedLocal(Result<bool, CycleError>),
     LookedServer(Result<bool, CycleError>),
     CountedLocal(Result<SideCounts, CycleError>),
-    Answered(Result<Response, CycleError>, Aftermath),
+    Answered(Result<Response, CycleError>, Box<Aftermath>),
     Disconnected,
     Replaced,
     /// It was cut off; the connection is closed.
@@ -149,7 +149,7 @@ async fn perform<S: Syncer>(syncer: &mut S, job: Job<S>, outbox: &mpsc::Unbounde
         } => {
             let result = syncer.sync(&request, trigger, &progress).await;
             let aftermath = look_after(syncer, result.as_ref().ok(), count).await;
-            Done::Synced(Box::new(result), aftermath)
+            Done::Synced(result, Box::new(aftermath))
         }
         Job::LookLocal => Done::LookedLocal(syncer.look_local().await),
         Job::LookServer => Done::LookedServer(look_server(syncer).await),
@@ -161,7 +161,7 @@ async fn perform<S: Syncer>(syncer: &mut S, job: Job<S>, outbox: &mpsc::Unbounde
                 Some(cycle) => look_after(syncer, Some(cycle), false).await,
                 None => Aftermath::default(),
             };
-            Done::Answered(result, aftermath)
+            Done::Answered(result, Box::new(aftermath))
         }
         Job::Disconnect => {
             syncer.disconnect();
