@@ -73,6 +73,15 @@ fn what_is_damaged_is_told_and_never_restored(#[values("sqlite3", "php", "sftp")
     assert_eq!((code, &restored["inserts"]), (0, &1.into()), "{restored:#}");
     assert_eq!(dump(&world.open_remote()), before);
     assert_at_rest(&world, &daemon);
+    // When the database itself is gone or damaged is when a person asks what there is.
+    let whole = world.path("whole.db");
+    std::fs::rename(world.remote(), &whole).unwrap();
+    for broken in [None, Some("no database")] {
+        if let Some(words) = broken {
+            std::fs::write(world.remote(), words).unwrap();
+        }
+        assert!(list(&daemon).iter().any(|backup| backup["name"] == *good));
+    }
     // Nothing was made beside the backups.
     for ending in ["-wal", "-shm"] {
         assert!(!beside(&world, &format!("{good}{ending}")).exists());

@@ -7,6 +7,7 @@
     missing_docs
 )]
 
+#[allow(dead_code)] // these trials hold engines, and kill none
 #[path = "../faults/gate.rs"]
 mod gate;
 #[path = "../support/mod.rs"]

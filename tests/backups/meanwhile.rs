@@ -165,6 +165,39 @@ fn the_daemon_is_killed_in_the_middle(#[case] step: &str) {
     assert_at_rest(&world, &daemon);
 }
 
+/// The rest of a restore that was cut off is the laptop's own change by then, and the brakes look at such.
+#[test]
+fn most_rows_of_a_table_are_gone_when_the_daemon_is_killed() {
+    let (world, gate, mut daemon, name) = stage();
+    let wanted = rows_of(&world, &name);
+    let many = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<60) INSERT INTO product SELECT 'n'||i,'new',1 FROM n";
+    world.open_remote().execute_batch(many).unwrap();
+    daemon.sync(&[], 0);
+    gate.hold("VACUUM main INTO");
+    let socket = world.socket();
+    let held = std::thread::scope(|scope| {
+        let restoring = scope.spawn(|| ask(&socket, &name));
+        let held = gate.held();
+        daemon.kill();
+        restoring.join().unwrap();
+        held
+    });
+    held.kill();
+    daemon.again();
+    let status = daemon.until_status("the deletions are held", |status| status["state"] == "attention");
+    assert!(status["reason"].as_str().unwrap().contains("product"), "{status:#}");
+    assert_eq!(
+        dump(&world.open_remote())["product"]
+            .iter()
+            .filter(|row| row.contains(&text("new")))
+            .count(),
+        61
+    );
+    daemon.sync(&["--allow-deletes", "--yes"], 0);
+    assert_eq!(dump(&world.open_remote()), wanted);
+    assert_at_rest(&world, &daemon);
+}
+
 /// Asks for the restore of everything; the daemon will not live to answer.
 fn ask(socket: &std::path::Path, name: &str) {
     let output = Command::new(env!("CARGO_BIN_EXE_modsyncctl"))

@@ -87,11 +87,14 @@ fn rule(rule: &BackupRule) -> String {
         ),
         false => "cycles take none ([backup] enabled = false)".to_owned(),
     };
-    format!(
-        "{taken}; kept: the newest {}, and the newest of each of the last {} with one",
-        rule.keep_last,
-        text::count(rule.keep_daily.into(), "day")
-    )
+    let daily = match rule.keep_daily {
+        0 => String::new(),
+        days => format!(
+            ", and the newest of each of the last {} with one",
+            text::count(days.into(), "day")
+        ),
+    };
+    format!("{taken}; kept: the newest {}{daily}", rule.keep_last)
 }
 
 /// "backup products.db.backup_20261123_103507, 4.4 MB".

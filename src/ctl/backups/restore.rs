@@ -134,8 +134,9 @@ pub(super) fn render(report: &RestoreReport, style: &Style) -> String {
     }
     match &report.cycle {
         Some(done) => lines.push(cycle::render(done, style).trim_end().to_owned()),
+        None if changes(report) == 0 && report.take.is_some() => {}
         None => lines.push(format!(
-            "plan {}{}",
+            "\nplan {}{}",
             text::safe(&report.plan),
             status::as_of(report.as_of, style)
         )),
@@ -201,7 +202,6 @@ fn tables(report: &RestoreReport, style: &Style) -> Vec<String> {
     let mut lines = vec![String::new()];
     lines.extend(table.next().map(|head| style.paint(Tone::Head, &head)));
     lines.extend(table);
-    lines.push(String::new());
     lines
 }
 
