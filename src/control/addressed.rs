@@ -71,6 +71,7 @@ impl Advises for Response {
             Self::Status(status) => status.texts(),
             Self::Cycle(cycle) => cycle.texts(),
             Self::Check(report) => report.texts(),
+            Self::Backups(answer) => answer.cycle_mut().into_iter().flat_map(Advises::texts).collect(),
             _ => Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ mod amend;
 mod ancestors;
 mod aside;
 mod backup;
+mod backups;
 mod client;
 mod compare;
 mod dependents;
@@ -38,7 +39,8 @@ pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
 
 use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest,
+    VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -73,6 +75,13 @@ pub trait Syncer: Send + 'static {
 
     /// Compares both sides by contents; writes nothing.
     fn verify(&mut self) -> impl Future<Output = Result<VerifyReport, CycleError>> + Send;
+
+    /// Lists, takes, looks through or removes backups of the server's database, or restores from one.
+    fn backups(
+        &mut self,
+        request: &BackupsRequest,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<BackupsAnswer, CycleError>> + Send;
 
     /// What the laptop holds. No network.
     fn count_local(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;

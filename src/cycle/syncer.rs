@@ -2,7 +2,10 @@
 
 use super::amend::{Amended, Amendment};
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
-use crate::control::types::{CheckReport, CycleSummary, DiffReport, SideCounts, SyncRequest, VerifyReport};
+use crate::control::types::{
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, SideCounts, SyncRequest,
+    VerifyReport,
+};
 use crate::model::Side;
 
 /// How often a cycle is begun because other laptops took backups in the same seconds.
@@ -31,7 +34,9 @@ impl Pair {
     }
 
     fn or_close<T>(&mut self, result: Result<T, CycleError>) -> Result<T, CycleError> {
-        if result.is_err() {
+        // Where nothing but the question was wrong the sessions are as they were.
+        let of_the_question = |error: &CycleError| matches!(error.code, ErrorCode::BadRequest | ErrorCode::NotFound);
+        if result.as_ref().is_err_and(|error| !of_the_question(error)) {
             self.close();
         }
         result
@@ -106,6 +111,8 @@ impl Syncer for Pair {
         trigger: Trigger,
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
+        // Nobody restores any more.
+        self.restored_from = None;
         let done = self.cycle(request, &[], trigger, progress).await;
         done.map(|done| done.cycle)
     }
@@ -123,6 +130,15 @@ impl Syncer for Pair {
     async fn verify(&mut self) -> Result<VerifyReport, CycleError> {
         let proved = self.prove().await;
         self.or_close(proved)
+    }
+
+    async fn backups(
+        &mut self,
+        request: &BackupsRequest,
+        progress: &Progress<'_>,
+    ) -> Result<BackupsAnswer, CycleError> {
+        let answered = self.answer_backups(request, progress).await;
+        self.or_close(answered)
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {

@@ -5,6 +5,7 @@
 
 mod alter;
 mod answer;
+mod backup;
 mod base;
 mod changes;
 mod counts;
@@ -22,6 +23,7 @@ pub mod sqlite;
 mod statements;
 pub mod wire;
 
+pub use backup::{Apart, Checked, Shape, Wanted};
 pub use base::BaseTable;
 pub use local_sql::LocalSql;
 pub use names::ident;

@@ -50,7 +50,7 @@ impl From<SqlError> for OpenError {
 }
 
 /// Constraints that rows do not keep are no damage of the file. SQLite tells them in these forms, after all damage.
-const DAMAGE: &str =
+pub(super) const DAMAGE: &str =
     "quick_check<>'ok' AND quick_check NOT LIKE 'CHECK constraint failed in %' AND quick_check NOT LIKE '% value in %'";
 
 /// Asks SQLite for the first damage of all files that are open. It names the one: `*** in database base ***`. (One file alone
