@@ -73,6 +73,7 @@ pub fn load_noting(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
     let sync = build::sync(&mut reader);
     let safety = build::safety(&mut reader);
     let backup = build::backup(&mut reader);
+    let history = build::history(&mut reader);
     let daemon = build::daemon(&mut reader, environment, &places);
     let log = build::log(&mut reader);
     reader.refuse_the_rest();
@@ -87,6 +88,7 @@ pub fn load_noting(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
                 sync,
                 safety,
                 backup,
+                history,
                 tables: declared,
                 daemon,
                 log,

@@ -313,6 +313,8 @@ fn a_plan_with_moves_each_way_and_a_conflict() {
                 server: json!("not_modest"),
             }],
             at: None,
+            seen: false,
+            resolved: None,
         }],
         stopped: None,
         schema: vec![],

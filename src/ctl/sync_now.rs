@@ -1,18 +1,16 @@
 //! `modsyncctl sync-now`.
 
-use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::io;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
+use super::confirm::confirm;
 use super::exit::Exit;
 use super::out::{Failure, complain};
+use super::progress::Progress;
 use super::{Context, cycle};
 use crate::control::client::Synced;
-use crate::control::types::{CycleSummary, ErrorBody, ErrorCode, Event, Outcome, SyncRequest};
+use crate::control::types::{CycleSummary, Outcome, SyncRequest};
 
 /// Run a pull-then-push cycle now, and wait for it
 ///
@@ -65,9 +63,6 @@ Examples:
   modsyncctl sync-now --pull-only --json | jq .pulled
   modsyncctl sync-now --plan \"$(modsyncctl diff --json | jq -r .plan)\"";
 
-/// A cycle that ends sooner shows no progress.
-const QUICK: Duration = Duration::from_millis(500);
-
 /// The document for `--no-wait`.
 #[derive(Serialize)]
 struct Queued {
@@ -76,7 +71,10 @@ struct Queued {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     if args.allow_deletes && !args.dry_run && !args.yes {
-        confirm("Carry out deletions beyond the limit, on both sides?")?;
+        confirm(
+            "sync with --allow-deletes",
+            "Carry out deletions beyond the limit, on both sides?",
+        )?;
     }
     let mut progress = Progress::new(!context.out.is_json());
     let synced = context.client.sync(&args.into(), |event| progress.hear(event)).await;
@@ -132,77 +130,4 @@ fn hint(outcome: Outcome) -> Option<&'static str> {
         Outcome::Failed => Some("`modsyncctl logs` tells more"),
         _ => None,
     }
-}
-
-/// Asks on the terminal; without one, `--yes` has to say it.
-fn confirm(question: &str) -> Result<(), Failure> {
-    let refuse = |error: &str| {
-        let hint = Some("--yes says that it is meant".to_owned());
-        Failure::Daemon(ErrorBody {
-            code: ErrorCode::BadRequest,
-            error: error.to_owned(),
-            hint,
-        })
-    };
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(refuse("sync with --allow-deletes: there is no terminal to ask on"));
-    }
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} [y/N] ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(refuse("sync with --allow-deletes: not confirmed")),
-    }
-}
-
-/// The phases on standard error, on a terminal only, and only once the cycle takes its time.
-struct Progress(Option<(ProgressBar, JoinHandle<()>)>);
-
-impl Progress {
-    fn new(wanted: bool) -> Self {
-        if !wanted || !io::stderr().is_terminal() {
-            return Self(None);
-        }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let shown = bar.clone();
-        let show = tokio::spawn(async move {
-            sleep(QUICK).await;
-            shown.set_draw_target(ProgressDrawTarget::stderr());
-            shown.enable_steady_tick(Duration::from_millis(100));
-        });
-        Self(Some((bar, show)))
-    }
-
-    fn hear(&mut self, event: &Event) {
-        let (Some((bar, _)), Event::Phase(phase)) = (&self.0, event) else {
-            return;
-        };
-        let bounded = phase.done.zip(phase.total).filter(|(_, total)| *total > 0);
-        bar.set_style(if bounded.is_some() {
-            counted()
-        } else {
-            ProgressStyle::default_spinner()
-        });
-        if let Some((done, total)) = bounded {
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-        bar.set_message(phase.phase.describe());
-    }
-
-    fn clear(self) {
-        if let Some((bar, show)) = self.0 {
-            show.abort();
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// A bar, for phases whose length is known.
-fn counted() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }

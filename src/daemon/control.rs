@@ -6,7 +6,7 @@ use super::Handle;
 use super::errand::Errand;
 use super::tail;
 use crate::control::handler::{Handler, LogLines, LogsRequest, Request, Response};
-use crate::control::types::{ErrorBody, ErrorCode, Event};
+use crate::control::types::{ErrorBody, ErrorCode, Event, ResolveRequest, Unseen};
 use crate::cycle::CycleError;
 
 impl Handler for Handle {
@@ -20,6 +20,25 @@ impl Handler for Handle {
             Request::Check => self.errand(Errand::Check).await,
             Request::Diff(request) => self.errand(Errand::Diff(request)).await,
             Request::Verify => self.errand(Errand::Verify).await,
+            Request::History(request) => {
+                let report = self.record().list(request).await;
+                report.map(|report| Response::History(Box::new(report)))
+            }
+            Request::Show(cycle, request) => {
+                let report = self.record().show(cycle, request).await;
+                report.map(|report| Response::Show(Box::new(report)))
+            }
+            Request::Undo(request) => self.errand(Errand::Undo(request)).await,
+            Request::Conflicts(request) => {
+                let report = self.record().conflicts(request).await;
+                report.map(|report| Response::Conflicts(Box::new(report)))
+            }
+            Request::Conflict(id) => {
+                let record = self.record().conflict(id).await;
+                record.map(|record| Response::Conflict(Box::new(record)))
+            }
+            Request::Seen(request) => seen(self, request.ids).await.map(Response::Unseen),
+            Request::Resolve(request) => resolve(self, request).await,
             Request::Pause(request) => {
                 let duration = request.for_ms.map(std::time::Duration::from_millis);
                 self.pause(duration)
@@ -36,6 +55,20 @@ impl Handler for Handle {
     fn events(&self) -> broadcast::Receiver<Event> {
         Self::events(self)
     }
+}
+
+/// Takes note that somebody has seen conflicts, also in the status.
+async fn seen(handle: &Handle, ids: Vec<i64>) -> Result<Unseen, CycleError> {
+    let unseen = handle.record().mark_seen(ids).await?;
+    handle.tell_unseen(unseen).await?;
+    Ok(Unseen { unseen })
+}
+
+async fn resolve(handle: &Handle, request: ResolveRequest) -> Result<Response, CycleError> {
+    let response = handle.errand(Errand::Resolve(request)).await?;
+    // What stood there already is marked without a cycle, after which the status would tell of it.
+    handle.tell_unseen(handle.record().unseen().await?).await?;
+    Ok(response)
 }
 
 async fn logs(handle: &Handle, request: LogsRequest) -> Result<LogLines, CycleError> {
