@@ -12,8 +12,9 @@ pub(super) fn render(report: &AmendReport, style: &Style) -> String {
     let stopped = Exit::from(report.cycle.outcome) != Exit::Done && report.rows.is_empty() && ran;
     let heading = match report.cycle.outcome {
         _ if stopped => cycle::words(report.cycle.outcome).to_owned(),
-        Outcome::Planned => format!("would be written on both sides: {}", counts(report)),
-        _ => counts(report),
+        Outcome::Planned => format!("a dry run, nothing was written; on both sides {}", counts(report)),
+        _ if report.rows.is_empty() => counts(report),
+        _ => format!("on both sides {}", counts(report)),
     };
     let tone = if report.left.is_empty() && !stopped {
         Tone::Good
@@ -66,14 +67,18 @@ pub(super) fn render(report: &AmendReport, style: &Style) -> String {
     lines.join("\n") + "\n"
 }
 
-/// "7 rows put back, 1 left": without the sides, which are both.
+/// "7 rows changed, 1 left", or to be changed.
 pub(super) fn counts(report: &AmendReport) -> String {
+    let verbs = match report.cycle.outcome {
+        Outcome::Planned => ["to insert", "to change", "to delete"],
+        _ => ["inserted", "changed", "deleted"],
+    };
     let count = |action: &str| report.rows.iter().filter(|row| row.action == action).count() as u64;
     let counts = [
-        (count("insert"), "come"),
-        (count("update"), "change"),
-        (count("delete"), "go"),
-        (report.left.len() as u64, "stay as they are"),
+        (count("insert"), verbs[0]),
+        (count("update"), verbs[1]),
+        (count("delete"), verbs[2]),
+        (report.left.len() as u64, "left"),
     ];
     text::parts("row", &counts).unwrap_or_else(|| "nothing to write".to_owned())
 }

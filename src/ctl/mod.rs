@@ -19,6 +19,8 @@ mod out;
 mod pause;
 mod progress;
 #[cfg(test)]
+mod render_record_tests;
+#[cfg(test)]
 mod render_tests;
 mod row;
 mod schema;

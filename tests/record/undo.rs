@@ -127,7 +127,7 @@ fn it_asks_and_says_what_is_not_there() {
     assert_eq!(house.json(1, &["undo", "4711", "--yes"])["code"], "not_found");
     let told = house.daemon.ctl(&["undo", &cycle, "--yes"]);
     assert!(
-        told.out.contains("1 row change") && told.out.contains("'Hof' → 'Ulm'"),
+        told.out.contains("on both sides 1 row changed") && told.out.contains("'Hof' → 'Ulm'"),
         "{told:?}"
     );
 }

@@ -120,7 +120,12 @@ fn give_room_back(connection: &Connection) -> rusqlite::Result<()> {
         _ if free == 0 => return Ok(()),
         0 if free < WORTH_IT => return Ok(()),
         0 => connection.execute_batch("PRAGMA auto_vacuum=INCREMENTAL; VACUUM;")?,
-        _ => connection.execute_batch("PRAGMA incremental_vacuum;")?,
+        _ => {
+            // Each step gives one page back.
+            let mut statement = connection.prepare("PRAGMA incremental_vacuum")?;
+            let mut steps = statement.query([])?;
+            while steps.next()?.is_some() {}
+        }
     }
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
