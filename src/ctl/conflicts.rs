@@ -177,7 +177,7 @@ pub(super) fn render(report: &ConflictsReport, style: &Style) -> String {
     }
     lines.push(style.paint(
         Tone::Dim,
-        "`modsyncctl conflicts resolve ID --take local|server` takes the other version",
+        "`conflicts resolve ID --take local|server` takes the other version",
     ));
     lines.join("\n") + "\n"
 }

@@ -52,9 +52,14 @@ struct Write<'a> {
     after: Option<Row>,
 }
 
-/// The writes by the rows of today; and those that have no place there, with the reason.
-fn by_row<'a>(layout: &Layout, writes: &'a [Moved]) -> (BTreeMap<Place, Vec<Write<'a>>>, Vec<(&'a Moved, String)>) {
-    let (mut rows, mut lost): (BTreeMap<Place, Vec<Write<'a>>>, _) = (BTreeMap::new(), Vec::new());
+/// Writes by the rows of today.
+type ByRow<'a> = BTreeMap<Place, Vec<Write<'a>>>;
+
+/// Writes that have no place among the rows of today, with the reason.
+type Lost<'a> = Vec<(&'a Moved, String)>;
+
+fn by_row<'a>(layout: &Layout, writes: &'a [Moved]) -> (ByRow<'a>, Lost<'a>) {
+    let (mut rows, mut lost) = (ByRow::new(), Lost::new());
     for moved in writes {
         let row = |row: &Option<Row>| {
             let row = row.as_ref().map(|row| today(layout, &moved.table, &moved.columns, row));

@@ -46,6 +46,7 @@ pub struct Handle {
     stop: Arc<watch::Sender<bool>>,
     log_dir: PathBuf,
     record: Record,
+    name: Option<String>,
 }
 
 /// The loop's ends of a [`Handle`].
@@ -58,7 +59,7 @@ pub(super) struct Desk {
 }
 
 /// A handle and its far end.
-pub(super) fn connect(status: Status, log_dir: PathBuf, record: Record) -> (Handle, Desk) {
+pub(super) fn connect(status: Status, log_dir: PathBuf, record: Record, name: Option<String>) -> (Handle, Desk) {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (publisher, status) = watch::channel(status);
     let (events, _) = broadcast::channel(EVENTS);
@@ -79,6 +80,7 @@ pub(super) fn connect(status: Status, log_dir: PathBuf, record: Record) -> (Hand
         stop: Arc::new(stop),
         log_dir,
         record,
+        name,
     };
     (handle, desk)
 }
@@ -125,6 +127,12 @@ impl Handle {
     /// When the daemon ends.
     pub(super) async fn tell_unseen(&self, unseen: u64) -> Result<(), CycleError> {
         self.ask(|reply| Command::Unseen(unseen, reply)).await
+    }
+
+    /// The pair's name; `None` for the only pair, or the first.
+    #[must_use]
+    pub fn pair(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Runs a cycle and waits for its end; `None` at once if the request does not want to wait. Whoever asks for the

@@ -116,7 +116,8 @@ async fn launch<P: Pairs>(
         pid: std::process::id(),
         ..Status::default()
     };
-    let (handle, desk) = handle::connect(status, log_dir(&config), Record::of(&config.daemon.state_dir));
+    let record = Record::of(&config.daemon.state_dir);
+    let (handle, desk) = handle::connect(status, log_dir(&config), record, config.daemon.name.clone());
     let core = core::Core::new(config, pairs, machine, desk).await?;
     Ok((handle, tokio::spawn(core.run())))
 }

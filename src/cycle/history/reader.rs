@@ -318,6 +318,7 @@ pub(in crate::cycle) fn not_in_record(what: &str, known: &str, list: &str) -> Cy
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // for map_err
 fn unreadable(error: rusqlite::Error) -> CycleError {
     CycleError::failed(format!("read the record of cycles: {error}"))
 }
