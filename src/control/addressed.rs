@@ -80,6 +80,7 @@ impl Advises for Response {
                 let left = report.left.iter_mut().map(|left| &mut left.reason);
                 report.cycle.texts().into_iter().chain(left).collect()
             }
+            Self::Backups(answer) => answer.cycle_mut().into_iter().flat_map(Advises::texts).collect(),
             _ => Vec::new(),
         }
     }

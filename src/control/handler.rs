@@ -12,9 +12,9 @@ use tokio::sync::broadcast;
 
 use super::metrics::Counters;
 use super::types::{
-    AmendReport, CheckReport, ConflictRecord, ConflictsReport, ConflictsRequest, CycleReport, CycleSummary, DiffReport,
-    ErrorBody, Event, HistoryReport, HistoryRequest, PauseRequest, ResolveRequest, SeenRequest, ShowRequest, Status,
-    SyncRequest, UndoRequest, Unseen, VerifyReport,
+    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, ConflictRecord, ConflictsReport, ConflictsRequest,
+    CycleReport, CycleSummary, DiffReport, ErrorBody, Event, HistoryReport, HistoryRequest, PauseRequest,
+    ResolveRequest, SeenRequest, ShowRequest, Status, SyncRequest, UndoRequest, Unseen, VerifyReport,
 };
 
 /// Everything that a client can ask, apart from the event stream ([`Handler::events`]).
@@ -46,6 +46,8 @@ pub enum Request {
     Seen(SeenRequest),
     /// One side's version brought to both. Answer: [`Response::Amended`] once that is done.
     Resolve(ResolveRequest),
+    /// The server's backups. Answer: [`Response::Backups`].
+    Backups(BackupsRequest),
     /// No cycle by itself until then. Answer: [`Response::Status`] as it is afterwards.
     Pause(PauseRequest),
     /// The end of a pause. Answer: [`Response::Status`] as it is afterwards.
@@ -116,6 +118,8 @@ pub enum Response {
     Conflict(Box<ConflictRecord>),
     /// For `Seen`.
     Unseen(Unseen),
+    /// For `Backups`.
+    Backups(Box<BackupsAnswer>),
     /// For `Metrics`.
     Metrics(Box<Status>, Box<Counters>),
     /// For `Logs`. Dropped when the client leaves.
@@ -130,6 +134,7 @@ impl Response {
             Self::Cycle(cycle) => Some(cycle),
             // Where nothing was to be written no cycle was run.
             Self::Amended(report) => Some(&report.cycle).filter(|cycle| cycle.started.is_some()),
+            Self::Backups(answer) => answer.cycle(),
             _ => None,
         }
     }

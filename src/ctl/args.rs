@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{check, completions, conflicts, diff, history, logs, pause, show, status, sync_now, undo};
+use super::{backups, check, completions, conflicts, diff, history, logs, pause, show, status, sync_now, undo};
 
 /// Asks modsyncd, the daemon that keeps two databases in sync, and tells it what to do.
 #[derive(Debug, Parser)]
@@ -81,6 +81,7 @@ pub(super) enum Verb {
     Show(show::Args),
     Undo(undo::Args),
     Conflicts(conflicts::Args),
+    Backups(backups::Args),
     Pause(pause::Args),
     /// End a pause
     #[command(after_help = pause::RESUME_EXAMPLES)]

@@ -5,6 +5,7 @@
 
 mod amended;
 mod args;
+mod backups;
 mod check;
 mod completions;
 mod confirm;
@@ -88,6 +89,7 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<Exit, Failure> {
         Verb::Show(args) => show::run(&args, context).await,
         Verb::Undo(args) => undo::run(&args, context).await,
         Verb::Conflicts(args) => conflicts::run(args, context).await,
+        Verb::Backups(args) => backups::run(args, context).await,
         Verb::Pause(args) => pause::pause(&args, context).await,
         Verb::Resume => pause::resume(context).await,
         Verb::Logs(args) => logs::run(&args, context).await,

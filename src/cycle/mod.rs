@@ -6,12 +6,14 @@ mod amend;
 mod ancestors;
 mod aside;
 mod backup;
+mod backups;
 mod client;
 mod compare;
 mod dependents;
 mod error;
 mod exchange;
 mod first;
+mod foresight;
 mod health;
 mod history;
 mod layout;
@@ -33,13 +35,14 @@ use std::future::Future;
 
 pub use amend::{Amended, Amendment, Left};
 pub use error::CycleError;
+pub use foresight::Foresight;
 pub use history::{History, Record};
 pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
 
 use crate::control::types::{
-    AmendReport, CheckReport, CycleSummary, DiffReport, PhaseEvent, ResolveRequest, SideCounts, Skipped, SyncRequest,
-    UndoRequest, VerifyReport,
+    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, PhaseEvent, ResolveRequest,
+    SideCounts, Skipped, SyncRequest, UndoRequest, VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -88,6 +91,13 @@ pub trait Syncer: Send + 'static {
         request: &ResolveRequest,
         progress: &Progress<'_>,
     ) -> impl Future<Output = Result<AmendReport, CycleError>> + Send;
+
+    /// Lists, takes, looks through or removes backups of the server's database, or restores from one.
+    fn backups(
+        &mut self,
+        request: &BackupsRequest,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<BackupsAnswer, CycleError>> + Send;
 
     /// What the laptop holds. No network.
     fn count_local(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;

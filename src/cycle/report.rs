@@ -65,6 +65,7 @@ fn with_side(change: RowChange, to: Side) -> Move {
     }
 }
 
+/// A key's columns and values.
 pub(super) fn key_json(table: &Table, key: &Key) -> BTreeMap<String, Json> {
     table
         .key

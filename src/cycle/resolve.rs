@@ -39,7 +39,7 @@ impl Pair {
             });
         }
         self.connect(progress).await?;
-        let places: Vec<_> = conflicts.iter().map(|conflict| self.place_of(conflict)).collect();
+        let places: Vec<_> = conflicts.iter().map(|conflict| self.row_of(conflict)).collect();
         let known = places.iter().filter_map(|place| place.as_ref().ok().cloned());
         let mut wanted = Wanted::new(self.rows_now(known).await?);
         let mut chosen = Vec::new();
@@ -65,7 +65,7 @@ impl Pair {
     }
 
     /// The row of today that a conflict is about.
-    fn place_of(&self, conflict: &RecordedConflict) -> Result<Place, String> {
+    fn row_of(&self, conflict: &RecordedConflict) -> Result<Place, String> {
         let versions = [
             &conflict.conflict.local,
             &conflict.conflict.server,

@@ -8,8 +8,8 @@ use super::amend::{Amended, Amendment};
 use super::history::Keep;
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
 use crate::control::types::{
-    AmendReport, CheckReport, CycleSummary, DiffReport, ResolveRequest, SideCounts, SyncRequest, UndoRequest,
-    VerifyReport,
+    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, ResolveRequest,
+    SideCounts, SyncRequest, UndoRequest, VerifyReport,
 };
 use crate::model::Side;
 
@@ -60,7 +60,9 @@ impl Pair {
     }
 
     fn or_close<T>(&mut self, result: Result<T, CycleError>) -> Result<T, CycleError> {
-        if result.is_err() {
+        // Where nothing but the question was wrong the sessions are as they were.
+        let of_the_question = |error: &CycleError| matches!(error.code, ErrorCode::BadRequest | ErrorCode::NotFound);
+        if result.as_ref().is_err_and(|error| !of_the_question(error)) {
             self.close();
         }
         result
@@ -135,6 +137,8 @@ impl Syncer for Pair {
         trigger: Trigger,
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
+        // Nobody restores any more.
+        self.restored_from = None;
         let done = self.cycle(request, &[], trigger, progress).await;
         done.map(|done| done.cycle)
     }
@@ -162,6 +166,15 @@ impl Syncer for Pair {
     async fn resolve(&mut self, request: &ResolveRequest, progress: &Progress<'_>) -> Result<AmendReport, CycleError> {
         let done = self.settle_conflicts(request, progress).await;
         self.or_close(done)
+    }
+
+    async fn backups(
+        &mut self,
+        request: &BackupsRequest,
+        progress: &Progress<'_>,
+    ) -> Result<BackupsAnswer, CycleError> {
+        let answered = self.answer_backups(request, progress).await;
+        self.or_close(answered)
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {

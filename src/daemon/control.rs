@@ -54,6 +54,7 @@ async fn answer(handle: &Handle, request: Request) -> Result<Response, CycleErro
         }
         Request::Seen(request) => seen(handle, request.ids).await.map(Response::Unseen),
         Request::Resolve(request) => resolve(handle, request).await,
+        Request::Backups(request) => handle.errand(Errand::Backups(request)).await,
         Request::Pause(request) => {
             let duration = request.for_ms.map(std::time::Duration::from_millis);
             handle

@@ -1,7 +1,7 @@
 //! What the pair is asked for apart from cycles of its own: one variant a request, and what each one calls.
 
 use crate::control::handler::{DiffRequest, Response};
-use crate::control::types::{AmendReport, ResolveRequest, UndoRequest};
+use crate::control::types::{AmendReport, BackupsRequest, ResolveRequest, UndoRequest};
 use crate::cycle::{CycleError, Progress, Syncer};
 
 /// A request that needs the pair, and waits until the worker is free for it.
@@ -17,6 +17,8 @@ pub(super) enum Errand {
     Undo(UndoRequest),
     /// See [`Syncer::resolve`].
     Resolve(ResolveRequest),
+    /// See [`Syncer::backups`].
+    Backups(BackupsRequest),
 }
 
 impl Errand {
@@ -26,6 +28,7 @@ impl Errand {
             Self::Check | Self::Diff(_) | Self::Verify => false,
             Self::Undo(request) => !request.dry_run,
             Self::Resolve(request) => !request.dry_run,
+            Self::Backups(request) => request.writes(),
         }
     }
 
@@ -40,6 +43,10 @@ impl Errand {
             Self::Undo(request) => amended(syncer.undo(&request, progress).await),
             Self::Resolve(request) => amended(syncer.resolve(&request, progress).await),
             Self::Verify => syncer.verify().await.map(|report| Response::Verify(Box::new(report))),
+            Self::Backups(request) => {
+                let answer = syncer.backups(&request, progress).await;
+                answer.map(|answer| Response::Backups(Box::new(answer)))
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use modsync::config::{Backup, Config, Daemon, EngineChoice, History, Local, Log, Remote, Safety, Sync};
 use modsync::control::types::{
-    AmendReport, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, Phase, PhaseEvent, ResolveRequest,
-    SideCounts, Status, SyncRequest, UndoRequest, VerifyReport,
+    AmendReport, BackupList, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome,
+    Phase, PhaseEvent, ResolveRequest, SideCounts, Status, SyncRequest, UndoRequest, VerifyReport,
 };
 use modsync::cycle::{CycleError, Progress, Standing, Syncer, Trigger};
 use modsync::daemon::{FatalError, Handle, Pairs, Surroundings};
@@ -170,6 +170,15 @@ impl Syncer for Scripted {
 
     async fn resolve(&mut self, request: &ResolveRequest, progress: &Progress<'_>) -> Result<AmendReport, CycleError> {
         self.amend(request.dry_run, Trigger::Resolve, progress).await
+    }
+
+    async fn backups(
+        &mut self,
+        _request: &BackupsRequest,
+        _progress: &Progress<'_>,
+    ) -> Result<BackupsAnswer, CycleError> {
+        self.reach_server()?;
+        Ok(BackupsAnswer::List(BackupList::default()))
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {
