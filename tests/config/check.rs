@@ -106,7 +106,7 @@ fn every_key_is_in_the_reference_and_in_the_example() {
         .filter_map(|word| word.split_once('.'))
         .map(|(_, key)| key)
         .collect();
-    assert_eq!(keys.len(), 30);
+    assert_eq!(keys.len(), 32);
     for key in keys {
         assert!(
             reference.contains(&format!("| `{key}` |")),
