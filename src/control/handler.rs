@@ -12,7 +12,8 @@ use tokio::sync::broadcast;
 
 use super::metrics::Counters;
 use super::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorBody, Event, PauseRequest, Status, SyncRequest, VerifyReport,
+    CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, Event, PauseRequest, Status, SyncRequest,
+    VerifyReport,
 };
 
 /// Everything that a client can ask, apart from the event stream ([`Handler::events`]).
@@ -36,6 +37,8 @@ pub enum Request {
     Resume,
     /// The numbers for Prometheus. Answer: [`Response::Metrics`].
     Metrics,
+    /// Each thing that can go wrong, tested; not behind a cycle. Answer: [`Response::Doctor`].
+    Doctor,
     /// The daemon's log. Answer: [`Response::Logs`].
     Logs(LogsRequest),
 }
@@ -88,6 +91,8 @@ pub enum Response {
     Diff(Box<DiffReport>),
     /// For `Verify`.
     Verify(Box<VerifyReport>),
+    /// For `Doctor`.
+    Doctor(Box<DoctorReport>),
     /// For `Metrics`.
     Metrics(Box<Status>, Box<Counters>),
     /// For `Logs`. Dropped when the client leaves.

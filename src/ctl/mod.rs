@@ -9,6 +9,7 @@ mod completions;
 mod counts;
 mod cycle;
 mod diff;
+pub(crate) mod doctor;
 mod exit;
 mod logs;
 mod out;
@@ -40,6 +41,8 @@ use style::Style;
 /// What every verb works with.
 struct Context {
     client: Client,
+    /// The pair that was named.
+    name: Option<String>,
     out: Out,
 }
 
@@ -51,12 +54,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")).into(),
     };
     let out = Out::new(cli.global.json, Style::for_stdout(cli.global.color));
-    let socket = match socket::resolve(cli.global.socket.as_deref(), cli.global.name) {
+    let socket = match socket::resolve(cli.global.socket.as_deref(), cli.global.name.clone()) {
         Ok(socket) => socket,
         Err(body) => return out.fail(&Failure::Daemon(body)).into(),
     };
     let mut context = Context {
         client: Client::new(socket, cli.global.timeout),
+        name: cli.global.name,
         out,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -75,6 +79,7 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<Exit, Failure> {
         Verb::Check(args) => check::run(&args, context).await,
         Verb::Diff(args) => diff::run(args, context).await,
         Verb::Verify => verify::run(context).await,
+        Verb::Doctor(args) => doctor::run(&args, context).await,
         Verb::Pause(args) => pause::pause(&args, context).await,
         Verb::Resume => pause::resume(context).await,
         Verb::Logs(args) => logs::run(&args, context).await,

@@ -1,7 +1,7 @@
 //! One cycle from top to bottom, and the list of what a pair of databases can do.
 
 mod account;
-mod advice;
+pub(crate) mod advice;
 mod ancestors;
 mod aside;
 mod backup;
@@ -32,6 +32,7 @@ pub use error::CycleError;
 pub use history::History;
 pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
+pub use schema::{Apart, schemas_apart};
 
 use crate::control::types::{
     CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::config::Config;
+use crate::config::{Config, LoadOptions};
 use crate::control::handler::Response;
 use crate::control::metrics::Counters;
-use crate::control::types::{CycleSummary, ErrorCode, Event, Status, SyncRequest};
+use crate::control::types::{CycleSummary, DoctorReport, ErrorCode, Event, Status, SyncRequest};
 use crate::cycle::CycleError;
 use crate::daemon::errand::Errand;
+use crate::doctor::{self, DaemonLook, Subject};
 
 /// How many commands may be on their way to the loop.
 const COMMANDS: usize = 64;
@@ -43,7 +44,13 @@ pub struct Handle {
     counters: Arc<Mutex<Counters>>,
     stop: Arc<watch::Sender<bool>>,
     log_dir: PathBuf,
+    config: SharedConfig,
+    /// How the config is read again.
+    options: Arc<LoadOptions>,
 }
+
+/// The config in effect, which the loop changes.
+pub(super) type SharedConfig = Arc<Mutex<Config>>;
 
 /// The loop's ends of a [`Handle`].
 pub(super) struct Desk {
@@ -52,10 +59,11 @@ pub(super) struct Desk {
     pub events: broadcast::Sender<Event>,
     pub counters: Arc<Mutex<Counters>>,
     pub stop: watch::Receiver<bool>,
+    pub config: SharedConfig,
 }
 
 /// A handle and its far end.
-pub(super) fn connect(status: Status, log_dir: PathBuf) -> (Handle, Desk) {
+pub(super) fn connect(status: Status, config: &Config, options: LoadOptions) -> (Handle, Desk) {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (publisher, status) = watch::channel(status);
     let (events, _) = broadcast::channel(EVENTS);
@@ -67,6 +75,7 @@ pub(super) fn connect(status: Status, log_dir: PathBuf) -> (Handle, Desk) {
         events: events.clone(),
         counters: Arc::clone(&counters),
         stop: stopped,
+        config: Arc::new(Mutex::new(config.clone())),
     };
     let handle = Handle {
         commands,
@@ -74,7 +83,9 @@ pub(super) fn connect(status: Status, log_dir: PathBuf) -> (Handle, Desk) {
         events,
         counters,
         stop: Arc::new(stop),
-        log_dir,
+        log_dir: super::log_dir(config),
+        config: Arc::clone(&desk.config),
+        options: Arc::new(options),
     };
     (handle, desk)
 }
@@ -108,6 +119,13 @@ impl Handle {
     #[must_use]
     pub fn log_dir(&self) -> &Path {
         &self.log_dir
+    }
+
+    /// Tests each thing that can go wrong, beside whatever the pair does.
+    pub(super) async fn doctor(&self) -> DoctorReport {
+        let running = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let daemon = DaemonLook::Runs(Box::new(self.status()));
+        doctor::examine(Subject::load(&self.options, Some(running), daemon)).await
     }
 
     /// Runs a cycle and waits for its end; `None` at once if the request does not want to wait. Whoever asks for the

@@ -62,7 +62,7 @@ use std::path::PathBuf;
 
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::config::{Config, LoadOptions};
 use crate::control::types::Status;
 use crate::cycle::{CycleError, Syncer};
 
@@ -96,7 +96,7 @@ pub async fn start<P: Pairs>(
     machine: impl Surroundings,
 ) -> Result<(Handle, JoinHandle<Result<(), FatalError>>), FatalError> {
     let lock = lock::Lock::take(&config.daemon.state_dir)?;
-    let (handle, end) = launch(config, pairs, machine).await?;
+    let (handle, end) = launch(config, LoadOptions::default(), pairs, machine).await?;
     let end = tokio::spawn(async move {
         let result = end.await.unwrap_or(Err(FatalError::Worker));
         drop(lock);
@@ -108,6 +108,7 @@ pub async fn start<P: Pairs>(
 /// The same, with the state folder's lock held by the caller.
 async fn launch<P: Pairs>(
     config: Config,
+    options: LoadOptions,
     pairs: P,
     machine: impl Surroundings,
 ) -> Result<(Handle, JoinHandle<Result<(), FatalError>>), FatalError> {
@@ -116,7 +117,7 @@ async fn launch<P: Pairs>(
         pid: std::process::id(),
         ..Status::default()
     };
-    let (handle, desk) = handle::connect(status, log_dir(&config));
+    let (handle, desk) = handle::connect(status, &config, options);
     let core = core::Core::new(config, pairs, machine, desk).await?;
     Ok((handle, tokio::spawn(core.run())))
 }

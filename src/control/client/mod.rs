@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::handler::{DiffRequest, LogsRequest};
 use super::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, PauseRequest, Status, SyncRequest, VerifyReport,
+    CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, ErrorCode, Event, PauseRequest, Status,
+    SyncRequest, VerifyReport,
 };
 pub use lines::{Events, Logs};
 use wire::Call;
@@ -27,6 +28,8 @@ pub use wire::ended;
 const SHORT: Duration = Duration::from_secs(5);
 /// For requests that read the server's database.
 const READING: Duration = Duration::from_secs(5 * 60);
+/// For an examination, which takes less than five seconds by itself.
+const EXAMINING: Duration = Duration::from_secs(8);
 /// For a cycle.
 const SYNCING: Duration = Duration::from_secs(10 * 60);
 /// Once the daemon says that it ends, running requests have two seconds there; after these it is given up.
@@ -98,6 +101,15 @@ impl Client {
     /// See the module.
     pub async fn verify(&self) -> Result<VerifyReport, ErrorBody> {
         self.watched(Call::get("/v1/verify"), READING, |_| {}).await
+    }
+
+    /// Each thing that can go wrong, tested: under five seconds there, eight here.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn doctor(&self) -> Result<DoctorReport, ErrorBody> {
+        let call = Call::get("/v1/doctor");
+        self.limited(EXAMINING, &call, call.fetch(&self.socket)).await
     }
 
     /// No cycle by itself for a while. Five seconds.
