@@ -66,7 +66,7 @@ impl Pair {
         let last = remembered(&self.history, LAST).await?;
         let now = Timestamp::now();
         let age = last.and_then(|last| std::time::Duration::try_from(now.duration_since(last)).ok());
-        Ok(trigger == Trigger::SyncNow || age.is_none_or(|age| age >= self.config.backup.min_interval))
+        Ok(trigger.is_asked_for() || age.is_none_or(|age| age >= self.config.backup.min_interval))
     }
 
     /// The path of the backup to take before the server is written to; `None` when none is due.

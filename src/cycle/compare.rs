@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use super::amend::Asked;
 use super::exchange::{Exchange, Stopped};
 use super::{CycleError, Pair, look, report, run};
 use crate::control::types::{
@@ -115,7 +116,12 @@ impl Pair {
 
     async fn plan(&mut self) -> Result<(String, Result<Exchange, Stopped>), CycleError> {
         self.connect(&|_| ()).await?;
-        let seen = look::look(self, &SyncRequest::default(), &|_| ()).await?;
+        let request = SyncRequest::default();
+        let asked = Asked {
+            request: &request,
+            amendments: &[],
+        };
+        let seen = look::look(self, asked, &|_| ()).await?;
         let id = seen
             .exchange
             .as_ref()

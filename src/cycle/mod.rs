@@ -2,6 +2,7 @@
 
 mod account;
 pub(crate) mod advice;
+mod amend;
 mod ancestors;
 mod aside;
 mod backup;
@@ -28,6 +29,7 @@ mod syncer;
 
 use std::future::Future;
 
+pub use amend::{Amended, Amendment, Left};
 pub use error::CycleError;
 pub use history::History;
 pub use pair::Pair;
@@ -110,6 +112,11 @@ pub enum Trigger {
     Wake,
     Reload,
     SyncNow,
+    /// With the number of the cycle that is taken back.
+    Undo(i64),
+    Resolve,
+    Restore,
+    SelfTest,
 }
 
 impl Trigger {
@@ -124,6 +131,28 @@ impl Trigger {
             Self::Wake => "wake",
             Self::Reload => "reload",
             Self::SyncNow => "sync-now",
+            Self::Undo(_) => "undo",
+            Self::Resolve => "resolve",
+            Self::Restore => "restore",
+            Self::SelfTest => "self-test",
+        }
+    }
+
+    /// Whether a person asked for it.
+    #[must_use]
+    pub fn is_asked_for(self) -> bool {
+        match self {
+            Self::SyncNow | Self::Undo(_) | Self::Resolve | Self::Restore | Self::SelfTest => true,
+            Self::Start | Self::Watch | Self::Poll | Self::Schedule | Self::Wake | Self::Reload => false,
+        }
+    }
+
+    /// The cycle that it takes back.
+    #[must_use]
+    pub fn undoes(self) -> Option<i64> {
+        match self {
+            Self::Undo(cycle) => Some(cycle),
+            _ => None,
         }
     }
 }

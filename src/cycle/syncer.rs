@@ -1,5 +1,6 @@
 //! What the daemon asks of the pair, answered. After an error a session whose state nobody knows is closed.
 
+use super::amend::{Amended, Amendment};
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
 use crate::control::types::{CheckReport, CycleSummary, DiffReport, SideCounts, SyncRequest, VerifyReport};
 use crate::model::Side;
@@ -8,6 +9,27 @@ use crate::model::Side;
 const BACKUP_NAMES: u32 = 4;
 
 impl Pair {
+    /// A cycle that makes amendments besides.
+    pub(super) async fn cycle(
+        &mut self,
+        request: &SyncRequest,
+        amendments: &[Amendment],
+        trigger: Trigger,
+        progress: &Progress<'_>,
+    ) -> Result<Amended, CycleError> {
+        for _ in 1..BACKUP_NAMES {
+            self.name_taken = false;
+            let done = run::run(self, request, amendments, trigger, progress).await;
+            let done = self.or_close(done);
+            let again = done.is_err() && (self.name_taken || self.met_damage()?);
+            if !again {
+                return done;
+            }
+        }
+        let last = run::run(self, request, amendments, trigger, progress).await;
+        self.or_close(last)
+    }
+
     fn or_close<T>(&mut self, result: Result<T, CycleError>) -> Result<T, CycleError> {
         if result.is_err() {
             self.close();
@@ -84,17 +106,8 @@ impl Syncer for Pair {
         trigger: Trigger,
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
-        for _ in 1..BACKUP_NAMES {
-            self.name_taken = false;
-            let done = run::run(self, request, trigger, progress).await;
-            let done = self.or_close(done);
-            let again = done.is_err() && (self.name_taken || self.met_damage()?);
-            if !again {
-                return done;
-            }
-        }
-        let last = run::run(self, request, trigger, progress).await;
-        self.or_close(last)
+        let done = self.cycle(request, &[], trigger, progress).await;
+        done.map(|done| done.cycle)
     }
 
     async fn check(&mut self) -> Result<CheckReport, CycleError> {

@@ -1,7 +1,7 @@
 //! What the pair is asked for apart from cycles of its own: one variant a request, and what each one calls.
 
 use crate::control::handler::{DiffRequest, Response};
-use crate::cycle::{CycleError, Syncer};
+use crate::cycle::{CycleError, Progress, Syncer};
 
 /// A request that needs the pair, and waits until the worker is free for it.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ impl Errand {
         }
     }
 
-    /// Runs it.
-    pub async fn run<S: Syncer>(self, syncer: &mut S) -> Result<Response, CycleError> {
+    /// Runs it. `progress` hears the phases of what counts as a cycle.
+    pub async fn run<S: Syncer>(self, syncer: &mut S, _progress: &Progress<'_>) -> Result<Response, CycleError> {
         match self {
             Self::Check => syncer.check().await.map(|report| Response::Check(Box::new(report))),
             Self::Diff(DiffRequest { table, key }) => {

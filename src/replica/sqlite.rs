@@ -170,6 +170,7 @@ pub(crate) fn describe(error: &rusqlite::Error, action: &str) -> SqlError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => SqlErrorKind::Busy,
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => SqlErrorKind::ReadOnly,
         Some(ErrorCode::DiskFull) => SqlErrorKind::Full,
+        Some(ErrorCode::SystemIoFailure) => SqlErrorKind::Io,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => SqlErrorKind::Corrupt,
         Some(ErrorCode::CannotOpen) => SqlErrorKind::CannotOpen,
         Some(ErrorCode::ConstraintViolation) => SqlErrorKind::Constraint,

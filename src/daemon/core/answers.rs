@@ -29,11 +29,11 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         let now = Instant::now();
         match done {
             Done::Synced(result, aftermath) => {
-                self.heed(now, aftermath);
+                self.heed(now, *aftermath);
                 self.cycle_ended(now, running, &result);
             }
             Done::Answered(result, aftermath) => {
-                self.heed(now, aftermath);
+                self.heed(now, *aftermath);
                 self.errand_ended(now, running, result);
             }
             Done::LookedLocal(result) => self.plan.local_looked(now, result),
