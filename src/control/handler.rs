@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 
 use super::metrics::Counters;
 use super::types::{
-    CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, Event, PauseRequest, Status, SyncRequest,
-    VerifyReport,
+    CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, Event, PauseRequest, SelfTestReport, Status,
+    SyncRequest, VerifyReport,
 };
 
 /// Everything that a client can ask, apart from the event stream ([`Handler::events`]).
@@ -37,6 +37,8 @@ pub enum Request {
     Resume,
     /// The numbers for Prometheus. Answer: [`Response::Metrics`].
     Metrics,
+    /// The reversible test on both databases. Answer: [`Response::SelfTest`].
+    SelfTest,
     /// Each thing that can go wrong, tested; not behind a cycle. Answer: [`Response::Doctor`].
     Doctor,
     /// The daemon's log. Answer: [`Response::Logs`].
@@ -91,6 +93,8 @@ pub enum Response {
     Diff(Box<DiffReport>),
     /// For `Verify`.
     Verify(Box<VerifyReport>),
+    /// For `SelfTest`.
+    SelfTest(Box<SelfTestReport>),
     /// For `Doctor`.
     Doctor(Box<DoctorReport>),
     /// For `Metrics`.
@@ -105,6 +109,7 @@ impl Response {
     pub fn cycle(&self) -> Option<&CycleSummary> {
         match self {
             Self::Cycle(cycle) => Some(cycle),
+            Self::SelfTest(report) => report.cycle.as_ref(),
             _ => None,
         }
     }

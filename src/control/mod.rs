@@ -8,6 +8,7 @@ pub mod handler;
 pub mod metrics;
 mod reply;
 mod routes;
+mod self_test;
 pub mod server;
 mod socket;
 mod stall;

@@ -26,7 +26,7 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What exists, for whoever asked for something else.
-const ROUTES: &str = "GET /v1/status, POST /v1/sync, GET /v1/check, GET /v1/diff, GET /v1/verify, GET /v1/doctor, POST /v1/pause, \
+const ROUTES: &str = "GET /v1/status, POST /v1/sync, GET /v1/check, GET /v1/diff, GET /v1/verify, GET /v1/doctor, POST /v1/self-test, POST /v1/pause, \
                       POST /v1/resume, GET /v1/events, GET /v1/logs, GET /metrics";
 
 /// What every route needs.
@@ -56,6 +56,10 @@ pub(super) fn router<H: Handler>(handler: Arc<H>, stopped: watch::Receiver<bool>
         .route("/v1/status", get(async |s: Shares<H>| s.answer(Request::Status).await))
         .route("/v1/check", get(async |s: Shares<H>| s.answer(Request::Check).await))
         .route("/v1/verify", get(async |s: Shares<H>| s.answer(Request::Verify).await))
+        .route(
+            "/v1/self-test",
+            post(async |s: Shares<H>| s.answer(Request::SelfTest).await),
+        )
         .route("/v1/doctor", get(async |s: Shares<H>| s.answer(Request::Doctor).await))
         .route("/v1/resume", post(async |s: Shares<H>| s.answer(Request::Resume).await))
         .route("/metrics", get(async |s: Shares<H>| s.answer(Request::Metrics).await))
@@ -136,6 +140,7 @@ impl<H: Handler> Shared<H> {
             Response::Queued => reply::json(StatusCode::ACCEPTED, &Queued { queued: true }),
             Response::Check(report) => reply::json(StatusCode::OK, &report),
             Response::Diff(report) => reply::json(StatusCode::OK, &report),
+            Response::SelfTest(report) => reply::json(StatusCode::OK, &report),
             Response::Doctor(report) => reply::json(StatusCode::OK, &report),
             Response::Verify(report) => reply::json(StatusCode::OK, &report),
             Response::Metrics(status, counters) => {

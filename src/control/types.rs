@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 pub use super::doctor::{Check, DoctorReport, Level};
 pub use super::error::{ErrorBody, ErrorCode};
 pub use super::event::{Event, Phase, PhaseEvent};
+pub use super::self_test::{SelfTestReport, TestStep};
 pub use crate::model::{ObjectKind, Side, Skipped};
 
 /// What the daemon is doing.

@@ -76,6 +76,13 @@ pub(super) enum Verb {
     #[command(after_help = super::verify::EXAMPLES)]
     Verify,
     Doctor(doctor::Args),
+    /// Run the reversible seven-step test on both databases
+    ///
+    /// Makes a test row on the laptop, pushes it, changes it on the server as the website would, sees the laptop's row
+    /// unchanged, pulls, sees it merged, and removes it from both sides, also when a step fails. Safe on a production
+    /// database at any time. Exits 1 when a step fails.
+    #[command(after_help = super::self_test::EXAMPLES)]
+    SelfTest,
     Pause(pause::Args),
     /// End a pause
     #[command(after_help = pause::RESUME_EXAMPLES)]

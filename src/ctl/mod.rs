@@ -18,6 +18,7 @@ mod pause;
 mod render_tests;
 mod row;
 mod schema;
+mod self_test;
 mod socket;
 mod status;
 pub(crate) mod style;
@@ -79,6 +80,7 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<Exit, Failure> {
         Verb::Check(args) => check::run(&args, context).await,
         Verb::Diff(args) => diff::run(args, context).await,
         Verb::Verify => verify::run(context).await,
+        Verb::SelfTest => self_test::run(context).await,
         Verb::Doctor(args) => doctor::run(&args, context).await,
         Verb::Pause(args) => pause::pause(&args, context).await,
         Verb::Resume => pause::resume(context).await,

@@ -24,6 +24,7 @@ mod recover;
 mod report;
 mod run;
 mod schema;
+mod self_test;
 mod space;
 mod syncer;
 
@@ -37,7 +38,7 @@ pub use reach::{OverSsh, Reach};
 pub use schema::{Apart, schemas_apart};
 
 use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,
+    CheckReport, CycleSummary, DiffReport, PhaseEvent, SelfTestReport, SideCounts, Skipped, SyncRequest, VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -72,6 +73,10 @@ pub trait Syncer: Send + 'static {
 
     /// Compares both sides by contents; writes nothing.
     fn verify(&mut self) -> impl Future<Output = Result<VerifyReport, CycleError>> + Send;
+
+    /// Makes a row on the laptop, pushes it, changes it on the server, pulls it and removes it from both sides.
+    fn self_test(&mut self, progress: &Progress<'_>)
+    -> impl Future<Output = Result<SelfTestReport, CycleError>> + Send;
 
     /// What the laptop holds. No network.
     fn count_local(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;

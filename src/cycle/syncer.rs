@@ -2,7 +2,9 @@
 
 use super::amend::{Amended, Amendment};
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
-use crate::control::types::{CheckReport, CycleSummary, DiffReport, SideCounts, SyncRequest, VerifyReport};
+use crate::control::types::{
+    CheckReport, CycleSummary, DiffReport, Outcome, SelfTestReport, SideCounts, SyncRequest, VerifyReport,
+};
 use crate::model::Side;
 
 /// How often a cycle is begun because other laptops took backups in the same seconds.
@@ -106,8 +108,11 @@ impl Syncer for Pair {
         trigger: Trigger,
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
-        let done = self.cycle(request, &[], trigger, progress).await;
-        done.map(|done| done.cycle)
+        let done = self.cycle(request, &[], trigger, progress).await?.cycle;
+        if *request == SyncRequest::default() && done.outcome != Outcome::Stopped {
+            self.remove_leftover(progress).await;
+        }
+        Ok(done)
     }
 
     async fn check(&mut self) -> Result<CheckReport, CycleError> {
@@ -123,6 +128,11 @@ impl Syncer for Pair {
     async fn verify(&mut self) -> Result<VerifyReport, CycleError> {
         let proved = self.prove().await;
         self.or_close(proved)
+    }
+
+    async fn self_test(&mut self, progress: &Progress<'_>) -> Result<SelfTestReport, CycleError> {
+        let tested = self.test_itself(progress).await;
+        self.or_close(tested)
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {

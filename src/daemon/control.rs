@@ -28,6 +28,7 @@ impl Handler for Handle {
             }
             Request::Resume => self.resume().await.map(|status| Response::Status(Box::new(status))),
             Request::Metrics => Ok(Response::Metrics(Box::new(self.status()), Box::new(self.counters()))),
+            Request::SelfTest => self.errand(Errand::SelfTest).await,
             Request::Doctor => Ok(Response::Doctor(Box::new(self.doctor().await))),
             Request::Logs(request) => logs(self, request).await.map(Response::Logs),
         };

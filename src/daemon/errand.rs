@@ -12,6 +12,8 @@ pub(super) enum Errand {
     Diff(DiffRequest),
     /// See [`Syncer::verify`].
     Verify,
+    /// See [`Syncer::self_test`].
+    SelfTest,
 }
 
 impl Errand {
@@ -19,16 +21,21 @@ impl Errand {
     pub fn writes(&self) -> bool {
         match self {
             Self::Check | Self::Diff(_) | Self::Verify => false,
+            Self::SelfTest => true,
         }
     }
 
     /// Runs it. `progress` hears the phases of what counts as a cycle.
-    pub async fn run<S: Syncer>(self, syncer: &mut S, _progress: &Progress<'_>) -> Result<Response, CycleError> {
+    pub async fn run<S: Syncer>(self, syncer: &mut S, progress: &Progress<'_>) -> Result<Response, CycleError> {
         match self {
             Self::Check => syncer.check().await.map(|report| Response::Check(Box::new(report))),
             Self::Diff(DiffRequest { table, key }) => {
                 let report = syncer.diff(table.as_deref(), key.as_deref()).await;
                 report.map(|report| Response::Diff(Box::new(report)))
+            }
+            Self::SelfTest => {
+                let report = syncer.self_test(progress).await;
+                report.map(|report| Response::SelfTest(Box::new(report)))
             }
             Self::Verify => syncer.verify().await.map(|report| Response::Verify(Box::new(report))),
         }

@@ -50,7 +50,10 @@ impl Report {
             assert!(detail.contains(word), "{word:?} is not in {detail:?}");
         }
         assert!(self.json["duration_ms"].as_u64().unwrap() < 5000, "{:#}", self.json);
-        check["fix"].as_str().unwrap_or_else(|| panic!("no fix: {check:#}")).to_owned()
+        check["fix"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no fix: {check:#}"))
+            .to_owned()
     }
 
     #[track_caller]

@@ -7,3 +7,4 @@ mod support;
 
 mod clinic;
 mod healthy;
+mod self_test;

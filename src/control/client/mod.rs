@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::handler::{DiffRequest, LogsRequest};
 use super::types::{
-    CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, ErrorCode, Event, PauseRequest, Status,
-    SyncRequest, VerifyReport,
+    CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, ErrorCode, Event, PauseRequest, SelfTestReport,
+    Status, SyncRequest, VerifyReport,
 };
 pub use lines::{Events, Logs};
 use wire::Call;
@@ -101,6 +101,15 @@ impl Client {
     /// See the module.
     pub async fn verify(&self) -> Result<VerifyReport, ErrorBody> {
         self.watched(Call::get("/v1/verify"), READING, |_| {}).await
+    }
+
+    /// The reversible test on both databases; `on_event` hears its cycles. Ten minutes.
+    ///
+    /// # Errors
+    /// See the module. A test that ran and failed is no error: its report says so.
+    pub async fn self_test(&self, on_event: impl FnMut(&Event)) -> Result<SelfTestReport, ErrorBody> {
+        let call = Call::new(Method::POST, "/v1/self-test");
+        self.watched(call, SYNCING, on_event).await
     }
 
     /// Each thing that can go wrong, tested: under five seconds there, eight here.
