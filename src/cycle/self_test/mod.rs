@@ -135,7 +135,6 @@ impl Pair {
         let theirs = self.layout.server[subject.index].clone();
         let change = update(&theirs, subject, trace);
         self.write_there(&change).await.map_err(at(3))?;
-        self.connect(progress).await.map_err(at(3))?;
         let [local, server] = self.test_rows(trace).await.map_err(at(3))?;
         must(
             is_assessed(server.as_ref(), subject),
