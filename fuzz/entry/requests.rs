@@ -34,6 +34,8 @@ impl Handler for Script {
             }
             Request::Diff(_) => Response::Diff(Box::<DiffReport>::default()),
             Request::Verify => Response::Verify(Box::<VerifyReport>::default()),
+            Request::SelfTest => Response::SelfTest(Box::default()),
+            Request::Doctor => Response::Doctor(Box::default()),
             Request::Metrics => Response::Metrics(Box::default(), Box::default()),
             Request::Logs(_) => Response::Logs(Box::pin(futures_util::stream::iter(["a line".to_owned()]))),
         })

@@ -188,6 +188,8 @@ pub struct GroupConfig {
 /// `[daemon]`.
 #[derive(Clone, Debug)]
 pub struct Daemon {
+    /// The pair's name; `None` for the only pair, or the first.
+    pub name: Option<String>,
     /// Where the base, the journal and the history live.
     pub state_dir: PathBuf,
     /// The control socket.

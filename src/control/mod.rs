@@ -1,5 +1,6 @@
 //! The control socket: HTTP over a Unix socket that only its owner may open.
 
+pub mod addressed;
 pub mod client;
 pub mod doctor;
 mod error;

@@ -55,7 +55,7 @@ impl CycleError {
             SqlErrorKind::ReadOnly => (
                 ErrorCode::Attention,
                 Some(format!(
-                    "give modsync's {side} user write permission on the database and its folder"
+                    "give modsync's {side} user write permission on the database, its folder, and modsync's own state folder"
                 )),
             ),
             SqlErrorKind::Full => (ErrorCode::Attention, Some(format!("free space on the {side} disk"))),

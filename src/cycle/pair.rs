@@ -55,6 +55,9 @@ pub struct Pair {
     pub(super) notes: Vec<String>,
     /// The file that is attached as the laptop's base.
     base_inode: String,
+    /// Whether what is open was opened by a look after a failure: a cycle opens it anew. What failed may have been
+    /// put right since, and SQLite goes on without the rights that it did not find when it opened.
+    after_failure: bool,
 }
 
 /// An open session with the server's database.
@@ -109,6 +112,7 @@ impl Pair {
             health: Health::default(),
             notes: note.into_iter().chain(copied).collect(),
             base_inode: String::new(),
+            after_failure: false,
         };
         pair.remember_carried().await?;
         Ok(pair)
@@ -137,8 +141,9 @@ impl Pair {
         if self.server.as_ref().is_some_and(|server| server.link.is_closed()) {
             self.server = None;
         }
-        if inode(&self.base_file()) != self.base_inode {
-            // A person took it away, as the hints advise: what is still open is no file of ours any more.
+        // A person took the base away, as the hints advise: what is still open is no file of ours any more.
+        let base_is_gone = inode(&self.base_file()) != self.base_inode;
+        if std::mem::take(&mut self.after_failure) || base_is_gone {
             self.local = None;
         }
         if self.local.is_some() && self.server.is_some() {
@@ -293,6 +298,7 @@ impl Pair {
         let reached = self.server.take().is_some();
         if reached || self.local.as_ref().is_some_and(|local| !local.is_open()) {
             self.local = None;
+            self.after_failure = true;
         }
     }
 

@@ -47,6 +47,7 @@ pub struct Handle {
     config: SharedConfig,
     /// How the config is read again.
     options: Arc<LoadOptions>,
+    name: Option<String>,
 }
 
 /// The config in effect, which the loop changes.
@@ -86,6 +87,7 @@ pub(super) fn connect(status: Status, config: &Config, options: LoadOptions) -> 
         log_dir: super::log_dir(config),
         config: Arc::clone(&desk.config),
         options: Arc::new(options),
+        name: config.daemon.name.clone(),
     };
     (handle, desk)
 }
@@ -126,6 +128,12 @@ impl Handle {
         let running = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let daemon = DaemonLook::Runs(Box::new(self.status()));
         doctor::examine(Subject::load(&self.options, Some(running), daemon)).await
+    }
+
+    /// The pair's name; `None` for the only pair, or the first.
+    #[must_use]
+    pub fn pair(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Runs a cycle and waits for its end; `None` at once if the request does not want to wait. Whoever asks for the

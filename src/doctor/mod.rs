@@ -19,6 +19,7 @@ pub use findings::DaemonLook;
 
 use crate::config::ssh_config::{SshTarget, resolve};
 use crate::config::{Config, Environment, LoadOptions, Places, load_noting};
+use crate::control::addressed::Advises as _;
 use crate::control::doctor::Verdict;
 use crate::control::types::DoctorReport;
 use findings::Findings;
@@ -125,6 +126,7 @@ pub async fn examine(subject: Subject) -> DoctorReport {
         checks,
     };
     report.ok = report.verdict() == Verdict::Well;
+    report.address_to(subject.places.name.as_deref());
     report
 }
 

@@ -339,6 +339,7 @@ pub fn config(folder: &Path) -> Config {
         },
         tables: Vec::new(),
         daemon: Daemon {
+            name: Some("shop".to_owned()),
             state_dir: folder.join("state"),
             socket: folder.join("run/modsyncd.sock"),
         },

@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broken_here;
+mod broken_there;
 mod clinic;
 mod healthy;
 mod self_test;

@@ -26,6 +26,7 @@ use super::watch::Watch;
 use super::worker::{Job, Worker};
 use super::{FatalError, Pairs};
 use crate::config::Config;
+use crate::control::addressed::Advises as _;
 use crate::control::types::{CycleSummary, Event, Phase, PhaseEvent, State, Status, SyncRequest};
 use crate::cycle::{Syncer, Trigger};
 use requests::{Ask, Queue};
@@ -299,6 +300,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         self.status.database = self.config.local.database.display().to_string();
         self.status.remote = report::remote(&self.config);
         self.status.recommendation = report::recommendation(&self.status, hint.as_deref());
+        self.status.address_to(self.config.daemon.name.as_deref());
     }
 
     fn next_run(&self) -> Option<Timestamp> {
@@ -330,7 +332,9 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     fn tell_cycle(&mut self, cycle: &CycleSummary) {
         let counters = &self.desk.counters;
         counters.lock().unwrap_or_else(PoisonError::into_inner).record(cycle);
-        let _ = self.desk.events.send(Event::Cycle(Box::new(cycle.clone()))); // nobody listens
+        let mut told = cycle.clone();
+        told.address_to(self.config.daemon.name.as_deref());
+        let _ = self.desk.events.send(Event::Cycle(Box::new(told))); // nobody listens
     }
 }
 
