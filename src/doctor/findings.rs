@@ -94,6 +94,9 @@ pub(super) enum Whole {
     Slow(Duration),
 }
 
+/// What opening a session came to: what the launch script found, and the database.
+pub(super) type Opened = Result<(Hello, Result<Database, OpenError>), SessionError>;
+
 /// The server's side.
 pub(super) struct Server {
     /// When the server's clock was asked, and when it had answered for certain.
@@ -101,7 +104,7 @@ pub(super) struct Server {
     /// What its shell says; `None` where none does.
     pub facts: Seen<Option<Facts>>,
     /// What opening a session there came to.
-    pub session: Seen<Result<(Hello, Result<Database, OpenError>), SessionError>>,
+    pub session: Seen<Opened>,
     /// What was seen of its files alone, where the engine works on such.
     pub files: Option<Seen<Result<Facts, CycleError>>>,
 }
@@ -109,7 +112,7 @@ pub(super) struct Server {
 /// What logging in came to.
 pub(super) enum Way {
     /// In; what was seen there.
-    In(Server),
+    In(Box<Server>),
     /// Not in; and where it is the host key, under which name it was looked up, and what the files say of it.
     Barred(TransportError, Option<(LookupName, Verdict)>),
 }

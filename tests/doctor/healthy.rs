@@ -10,7 +10,6 @@ fn nothing_is_wrong_with_a_pair_that_syncs() {
     let daemon = Daemon::start(&world);
     daemon.until_in_sync();
     let report = ask(&daemon);
-    println!("{:#}", report.json);
     report.assert_well();
 }
 

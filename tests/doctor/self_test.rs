@@ -14,8 +14,11 @@ use super::support::world::{World, dump, rows, sync};
 
 const STEPS: [&str; 7] = ["create", "push", "assess", "pending", "pull", "merged", "remove"];
 
+/// The rows of each table, and SQLite's counters.
+type Contents = (BTreeMap<String, Vec<String>>, Vec<String>);
+
 /// Everything that a test could leave in the two databases.
-fn contents(world: &World) -> [(BTreeMap<String, Vec<String>>, Vec<String>); 2] {
+fn contents(world: &World) -> [Contents; 2] {
     [world.open_local(), world.open_remote()].map(|connection| {
         let counters = match connection.prepare("SELECT 1 FROM sqlite_sequence") {
             // SQLite begins a counter at 0 with the first row that is made, whatever its id.

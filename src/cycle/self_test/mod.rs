@@ -5,6 +5,7 @@
 //! cycles, and what removes it is an amendment. Which row it is stands in the record before there is one.
 
 mod subject;
+mod text;
 mod trace;
 
 use std::time::Instant;
@@ -17,9 +18,10 @@ use crate::control::types::{CycleSummary, Outcome, SelfTestReport, SyncRequest, 
 use crate::cycle::pair::{BUSY, random_name};
 use crate::model::{Row, Side, Table, Value};
 use crate::replica::sqlite::OpenMode;
-use crate::replica::wire::{encode_sql, literal};
+use crate::replica::wire::encode_sql;
 use crate::replica::{Field, LocalSql, Script, Sql, SqlError, ident};
 use subject::Subject;
+use text::{attempt, changed, insert, is_assessed, shown, trace_of, update};
 use trace::{Trace, quietly};
 
 /// How many rows are tried on the server, where each refusal costs a session.
@@ -328,77 +330,4 @@ async fn run(sql: &mut dyn Sql, statements: &str) -> Result<(), SqlError> {
     let mut script = Script::new();
     script.step(statements);
     sql.run(&script, &mut |_| Ok(())).await
-}
-
-fn trace_of(table: &Table, subject: &Subject) -> Option<Trace> {
-    let value = |index: &usize| subject.created.iter().find(|(column, _)| column == index);
-    let key = table
-        .key
-        .iter()
-        .map(|index| value(index).map(|(_, value)| value.clone()));
-    Some(Trace {
-        table: table.name.clone(),
-        key: key.collect::<Option<_>>()?,
-    })
-}
-
-fn insert(table: &Table, subject: &Subject) -> String {
-    let name = |(column, _): &(usize, Value)| ident(&table.columns[*column].name);
-    let names: Vec<String> = subject.created.iter().map(name).collect();
-    let values: Vec<String> = subject.created.iter().map(|(_, value)| literal(value)).collect();
-    format!(
-        "INSERT INTO main.{}({}) VALUES({});",
-        ident(&table.name),
-        names.join(","),
-        values.join(",")
-    )
-}
-
-fn of_key(table: &Table, trace: &Trace) -> String {
-    let pairs = table.key.iter().zip(&trace.key);
-    let equal = pairs.map(|(&index, value)| format!("{}={}", ident(&table.columns[index].name), literal(value)));
-    equal.collect::<Vec<_>>().join(" AND ")
-}
-
-fn update(table: &Table, subject: &Subject, trace: &Trace) -> String {
-    let set = |(column, value): &(usize, Value)| format!("{}={}", ident(&table.columns[*column].name), literal(value));
-    let set: Vec<String> = subject.assessed.iter().map(set).collect();
-    format!(
-        "UPDATE main.{} SET {} WHERE {};",
-        ident(&table.name),
-        set.join(","),
-        of_key(table, trace)
-    )
-}
-
-/// All that will be done, and undone at once.
-fn attempt(table: &Table, subject: &Subject, trace: &Trace) -> String {
-    format!(
-        "BEGIN IMMEDIATE;{}{}DELETE FROM main.{} WHERE {};ROLLBACK;",
-        insert(table, subject),
-        update(table, subject, trace),
-        ident(&table.name),
-        of_key(table, trace)
-    )
-}
-
-fn is_assessed(row: Option<&Row>, subject: &Subject) -> bool {
-    row.is_some_and(|row| subject.assessed.iter().all(|(column, value)| row[*column] == *value))
-}
-
-fn changed(table: &Table, subject: &Subject) -> String {
-    let names: Vec<&str> = subject
-        .assessed
-        .iter()
-        .map(|(column, _)| table.columns[*column].name.as_str())
-        .collect();
-    names.join(", ")
-}
-
-fn shown(key: &[Value]) -> String {
-    let cell = |value: &Value| match value {
-        Value::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        other => literal(other),
-    };
-    key.iter().map(cell).collect::<Vec<_>>().join(", ")
 }

@@ -107,9 +107,8 @@ impl Pair {
                 removed.left = None;
             }
             false => {
-                removed.left = removed
-                    .left
-                    .or_else(|| Some("other programs go on changing it".to_owned()))
+                let moving = || "other programs go on changing it".to_owned();
+                removed.left.get_or_insert_with(moving);
             }
         }
         Ok(removed)

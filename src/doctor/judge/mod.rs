@@ -1,5 +1,6 @@
 //! From what was seen to the checks: pure, one file a part of the way from here to the server's disk.
 
+mod file;
 mod home;
 mod rights;
 mod there;
@@ -67,7 +68,7 @@ pub(super) fn without_config(subject: &Subject, seen: &Findings) -> Vec<Check> {
 fn behind_login(config: &Config, seen: &Findings, server: &Server) -> Vec<Check> {
     vec![
         there::engine(config, seen, server),
-        there::database(config, seen, server),
+        file::database(config, server),
         web::access(config, server),
         there::journal_mode(config, server),
         there::schema(config, seen, server),

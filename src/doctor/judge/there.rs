@@ -1,14 +1,12 @@
-//! The server's database: what runs SQL on it, the file, its journal mode, its schema.
+//! The server's database: what runs SQL on it, its journal mode, its schema.
 
-use super::super::findings::{Database, Facts, Findings, Server, Whole};
+use super::super::findings::{Database, Facts, Findings, Server};
 use super::super::remedy::{as_root, failure, good, note, there, unknown, warning};
-use super::home::described;
 use crate::config::{Config, EngineChoice};
 use crate::control::types::Check;
 use crate::cycle::advice::word;
 use crate::cycle::schemas_apart;
-use crate::replica::{OpenError, SqlErrorKind};
-use crate::ssh::{DatabaseState, Hello, SessionError};
+use crate::ssh::{Hello, SessionError};
 
 /// The first SQLite with the WAL-reset bug, and the first without: <https://sqlite.org/wal.html#walresetbug>.
 const WAL_RESET: [[u32; 3]; 2] = [[3, 7, 0], [3, 51, 3]];
@@ -120,135 +118,6 @@ fn version(config: &Config, server: &Server, engine: &str, sqlite: [u32; 3], wal
                 Some(there(config, &leave_wal)),
             )
         }
-    }
-}
-
-/// The file: there, of the right kind, readable, writable, whole.
-pub(super) fn database(config: &Config, seen: &Findings, server: &Server) -> Check {
-    let name = "server_database";
-    let path = server.path(config);
-    let quoted = word(&path);
-    if let Some(files) = &server.files {
-        return by_files(name, config, &path, files.as_ref());
-    }
-    let facts = server.known();
-    let link = match facts.is_some_and(|facts| facts.link) {
-        true => format!(" (behind the link {})", config.remote.database),
-        false => String::new(),
-    };
-    let may = |rights: &str, what: &str| {
-        let user = server
-            .hello()
-            .map_or_else(|| "$USER".to_owned(), |hello| hello.user.clone());
-        as_root(
-            config,
-            1,
-            &format!("setfacl -m u:{user}:{rights} {what} || chown {user} {what}"),
-        )
-    };
-    let folder = word(path.rsplit_once('/').map_or(".", |(folder, _)| folder));
-    match &server.session {
-        None => unknown(name, "not tested: no session came about"),
-        Some(Err(SessionError::NoDatabase { hello, message })) => match hello.state {
-            DatabaseState::Missing => {
-                let find = format!(
-                    "ls -la {folder}; find / -xdev -name {} 2>/dev/null",
-                    word(file_name(&path))
-                );
-                let detail = format!("{message}. If the two never synced, the first cycle sends the laptop's");
-                failure(name, detail, there(config, &find))
-            }
-            DatabaseState::Unreadable => failure(name, message.clone(), may("rw", &quoted)),
-            DatabaseState::Denied => failure(name, message.clone(), there(config, &format!("namei -l {quoted}"))),
-            DatabaseState::NotAFile | DatabaseState::Present => {
-                failure(name, message.clone(), there(config, &format!("ls -ld {quoted}")))
-            }
-        },
-        Some(Err(SessionError::Sql(error))) => {
-            failure(name, error.message.clone(), there(config, &format!("ls -la {folder}")))
-        }
-        Some(Err(SessionError::Setup { .. } | SessionError::Transport(_))) => {
-            unknown(name, "not tested: no engine could be started on it")
-        }
-        Some(Ok((_, Err(error)))) => unusable(name, config, &path, error),
-        Some(Ok((
-            _,
-            Ok(Database {
-                whole: Whole::No(error),
-                ..
-            }),
-        ))) => unusable(name, config, &path, error),
-        Some(Ok((hello, Ok(database)))) => {
-            let barred = |look: Option<crate::ssh::FileFacts>| look.is_some_and(|look| !look.writable);
-            if barred(hello.file) {
-                return failure(
-                    name,
-                    format!("{path} may not be written by user {}", hello.user),
-                    may("rw", &quoted),
-                );
-            }
-            if barred(hello.folder) {
-                let detail = format!(
-                    "the folder of {path} may not be written by user {}: SQLite has to make its journal in it",
-                    hello.user
-                );
-                return failure(name, detail, may("rwx", &folder));
-            }
-            let _ = seen;
-            good(name, format!("{path}{link}: {}", described(database)))
-        }
-    }
-}
-
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-fn by_files(name: &str, config: &Config, path: &str, files: Option<&Result<Facts, crate::cycle::CycleError>>) -> Check {
-    let list = there(config, &format!("ls -la {}", word(path)));
-    match files {
-        None => failure(name, "the server's SFTP did not answer in time", list),
-        Some(Err(error)) => failure(name, error.message.clone(), list),
-        Some(Ok(facts)) if facts.database.is_none() => failure(name, format!("{path} is not there"), list),
-        Some(Ok(_)) => good(
-            name,
-            format!("{path} is there; it is not opened where files alone are served"),
-        ),
-    }
-}
-
-fn unusable(name: &str, config: &Config, path: &str, error: &OpenError) -> Check {
-    let quoted = word(path);
-    match error {
-        OpenError::Empty => failure(
-            name,
-            format!("{path} has no bytes"),
-            there(config, &format!("ls -la {quoted}*")),
-        ),
-        OpenError::Damaged(verdict) if verdict.contains("not a database") => failure(
-            name,
-            format!("{path} is no SQLite database"),
-            there(config, &format!("ls -la {quoted}*; file {quoted}")),
-        ),
-        OpenError::Damaged(verdict) => {
-            let saved = word(&format!("{path}.recovered"));
-            let salvage = format!("sqlite3 {quoted} .recover | sqlite3 {saved}; ls -la {quoted}.backup_*");
-            failure(name, format!("{path} is damaged: {verdict}"), there(config, &salvage))
-        }
-        OpenError::Sql(error) if error.kind == SqlErrorKind::Busy => failure(
-            name,
-            format!("{path} is locked by another program: {}", error.message),
-            there(config, &format!("fuser -v {quoted}")),
-        ),
-        OpenError::Base(why) => failure(name, format!("{path}: {why}"), "modsyncctl logs -n 50"),
-        OpenError::Sql(error) => failure(
-            name,
-            error.message.clone(),
-            there(
-                config,
-                &format!("ls -la {quoted}*; sqlite3 {quoted} 'PRAGMA quick_check'"),
-            ),
-        ),
     }
 }
 

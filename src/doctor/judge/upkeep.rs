@@ -88,7 +88,7 @@ pub(super) fn state(config: &Config, server: &Server) -> Check {
             &format!(
                 "mkdir -p {0} && chown -R {1} {0} && chmod 700 {0}",
                 word(folder),
-                word(&server.hello().map_or("", |it| &it.user).to_owned())
+                word(server.hello().map_or("", |it| &it.user))
             ),
         );
         return failure(
@@ -100,14 +100,6 @@ pub(super) fn state(config: &Config, server: &Server) -> Check {
     match server.known().map(|facts| &facts.states) {
         None => unknown(name, "not tested: the server's shell says nothing"),
         Some(None) => good(name, "it is made by the first cycle"),
-        Some(Some(folder)) if folder.mode & 0o077 != 0 => warning(
-            name,
-            format!(
-                "{} may be read by others (mode {:04o}), and it holds a copy of the rows",
-                folder.path, folder.mode
-            ),
-            there(config, &format!("chmod -R go-rwx {}", word(&folder.path))),
-        ),
         Some(Some(folder)) => good(name, format!("{}: open to its owner alone", folder.path)),
     }
 }

@@ -9,10 +9,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::{database, facts, files};
 use crate::config::ssh_config::SshTarget;
 use crate::config::{Config, EngineChoice};
-use crate::doctor::findings::{Server, Way};
+use crate::doctor::findings::{Opened, Server, Way};
 use crate::model::Side;
 use crate::ssh::known_hosts::{self, HostKey, KnownHosts, LookupName, Verdict};
-use crate::ssh::{ConnectOptions, Connection, Link, SessionError, SessionOptions, TransportErrorKind, scan_host_key};
+use crate::ssh::{ConnectOptions, Connection, Link, SessionOptions, TransportErrorKind, scan_host_key};
 
 /// Limit of each step of reaching the server, unless the config has a shorter one.
 const STEP: Duration = Duration::from_millis(2500);
@@ -39,7 +39,7 @@ pub(in crate::doctor) async fn look(config: &Config, target: &SshTarget, until: 
         Err(error) => return Way::Barred(error, None),
     };
     let until = until.checked_sub(TIDY).unwrap_or(until);
-    Way::In(look_around(&connection, config, &target, until).await)
+    Way::In(Box::new(look_around(&connection, config, &target, until).await))
 }
 
 fn verdict(target: &SshTarget, key: &HostKey) -> Option<(LookupName, Verdict)> {
@@ -75,14 +75,6 @@ async fn look_around(connection: &Arc<Connection>, config: &Config, target: &Ssh
         files: None,
     }
 }
-
-type Opened = Result<
-    (
-        crate::ssh::Hello,
-        Result<crate::doctor::findings::Database, crate::replica::OpenError>,
-    ),
-    SessionError,
->;
 
 /// Opens a session of its own beside the daemon's. What the launch script makes for it is taken away again.
 async fn open(connection: &Arc<Connection>, config: &Config, until: Instant) -> Opened {
