@@ -10,6 +10,8 @@ mod counts;
 mod cycle;
 mod diff;
 pub(crate) mod doctor;
+#[cfg(test)]
+mod doctor_tests;
 mod exit;
 mod logs;
 mod out;

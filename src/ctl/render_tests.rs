@@ -7,11 +7,11 @@ use jiff::tz::{TimeZone, offset};
 use serde_json::{Value as Json, json};
 
 use super::style::Style;
-use super::{check, cycle, diff, doctor, pause, self_test, status, text, verify};
+use super::{check, cycle, diff, pause, status, text, verify};
 use crate::control::types::{
-    Check, CheckReport, ColumnMove, ConflictColumn, ConflictRecord, CycleSummary, DiffReport, DoctorReport, Level,
-    Move, ObjectKind, Outcome, Pending, RecentAssessment, SchemaMove, SelfTestReport, Side, SideCounts, Skipped, State,
-    Status, TableCheck, TableMoves, TableVerify, TestStep, VerifyReport,
+    CheckReport, ColumnMove, ConflictColumn, ConflictRecord, CycleSummary, DiffReport, DoctorReport, Level, Move,
+    ObjectKind, Outcome, Pending, RecentAssessment, SchemaMove, Side, SideCounts, Skipped, State, Status, TableCheck,
+    TableMoves, TableVerify, VerifyReport,
 };
 
 /// A title as a hostile server could send it: it would clear the screen and name the window.
@@ -417,80 +417,4 @@ fn nothing_rendered_holds_a_terminal_control() {
         assert!(text.contains("Dress\\u{1b}[2J"), "{text}");
         assert!(!text.replace('\n', "").contains(text::is_unsafe), "{text:?}");
     }
-}
-
-fn examined(checks: &[(&str, Level, Option<bool>, &str, Option<&str>)]) -> DoctorReport {
-    let check = |(name, level, ok, detail, fix): &(&str, Level, Option<bool>, &str, Option<&str>)| Check {
-        name: (*name).to_owned(),
-        ok: *ok,
-        level: *level,
-        detail: (*detail).to_owned(),
-        fix: fix.map(str::to_owned),
-    };
-    DoctorReport {
-        checks: checks.iter().map(check).collect(),
-        ..DoctorReport::default()
-    }
-}
-
-#[test]
-fn doctor_shows_each_check_with_what_to_paste() {
-    let report = examined(&[
-        ("config", Level::Ok, Some(true), "no mistakes", None),
-        (
-            "engine",
-            Level::Note,
-            Some(true),
-            "an old SQLite",
-            Some("apt-get upgrade"),
-        ),
-        (
-            "key",
-            Level::Failure,
-            Some(false),
-            "others may read it\nmode 0644",
-            Some("chmod 600 k\nssh-add k"),
-        ),
-        ("web_root", Level::Warning, Some(false), HOSTILE, Some(HOSTILE)),
-        ("login", Level::Unknown, None, "not tested", None),
-    ]);
-    insta::assert_snapshot!(doctor::render(&report, &style()));
-    let away = examined(&[(
-        "server",
-        Level::Failure,
-        Some(false),
-        "cannot connect",
-        Some("ssh -v h true"),
-    )]);
-    insta::assert_snapshot!(doctor::render(&away, &style()));
-}
-
-#[test]
-fn a_self_test_tells_its_steps_and_what_is_left() {
-    let step = |step: u8, name: &str, ok: bool| TestStep {
-        step,
-        name: name.to_owned(),
-        ok,
-        detail: if ok { "seen".to_owned() } else { HOSTILE.to_owned() },
-        duration_ms: 120 * u64::from(step),
-    };
-    let failed = SelfTestReport {
-        table: Some("products".to_owned()),
-        key: Some("modsync-self-test:1".to_owned()),
-        steps: vec![
-            step(1, "create", true),
-            step(2, "push", false),
-            step(7, "remove", false),
-        ],
-        hint: Some("`modsyncctl sync-now`".to_owned()),
-        ..SelfTestReport::default()
-    };
-    insta::assert_snapshot!(self_test::render(&failed, &style()));
-    let good = SelfTestReport {
-        ok: true,
-        clean: true,
-        steps: vec![step(1, "create", true)],
-        ..SelfTestReport::default()
-    };
-    insta::assert_snapshot!(self_test::render(&good, &style()));
 }
