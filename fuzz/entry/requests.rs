@@ -9,7 +9,7 @@ use std::sync::Arc;
 use modsync::control::handler::{Handler, Request, Response};
 use modsync::control::server;
 use modsync::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Status, VerifyReport,
+    BackupList, BackupsAnswer, CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Status, VerifyReport,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -36,6 +36,7 @@ impl Handler for Script {
             Request::Verify => Response::Verify(Box::<VerifyReport>::default()),
             Request::SelfTest => Response::SelfTest(Box::default()),
             Request::Doctor => Response::Doctor(Box::default()),
+            Request::Backups(_) => Response::Backups(Box::new(BackupsAnswer::List(BackupList::default()))),
             Request::Metrics => Response::Metrics(Box::default(), Box::default()),
             Request::Logs(_) => Response::Logs(Box::pin(futures_util::stream::iter(["a line".to_owned()]))),
         })

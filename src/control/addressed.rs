@@ -88,6 +88,7 @@ impl Advises for Response {
             Self::Cycle(cycle) => cycle.texts(),
             Self::Check(report) => report.texts(),
             Self::SelfTest(report) => report.texts(),
+            Self::Backups(answer) => answer.cycle_mut().into_iter().flat_map(Advises::texts).collect(),
             _ => Vec::new(),
         }
     }

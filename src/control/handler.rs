@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 
 use super::metrics::Counters;
 use super::types::{
-    CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, Event, PauseRequest, SelfTestReport, Status,
-    SyncRequest, VerifyReport,
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, Event, PauseRequest,
+    SelfTestReport, Status, SyncRequest, VerifyReport,
 };
 
 /// Everything that a client can ask, apart from the event stream ([`Handler::events`]).
@@ -31,6 +31,8 @@ pub enum Request {
     Diff(DiffRequest),
     /// Both sides compared by contents. Answer: [`Response::Verify`].
     Verify,
+    /// The server's backups. Answer: [`Response::Backups`].
+    Backups(BackupsRequest),
     /// No cycle by itself until then. Answer: [`Response::Status`] as it is afterwards.
     Pause(PauseRequest),
     /// The end of a pause. Answer: [`Response::Status`] as it is afterwards.
@@ -97,6 +99,8 @@ pub enum Response {
     SelfTest(Box<SelfTestReport>),
     /// For `Doctor`.
     Doctor(Box<DoctorReport>),
+    /// For `Backups`.
+    Backups(Box<BackupsAnswer>),
     /// For `Metrics`.
     Metrics(Box<Status>, Box<Counters>),
     /// For `Logs`. Dropped when the client leaves.
@@ -110,6 +114,7 @@ impl Response {
         match self {
             Self::Cycle(cycle) => Some(cycle),
             Self::SelfTest(report) => report.cycle.as_ref(),
+            Self::Backups(answer) => answer.cycle(),
             _ => None,
         }
     }

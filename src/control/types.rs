@@ -8,6 +8,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+pub use super::backups::{
+    BackupInfo, BackupList, BackupRule, BackupsAnswer, BackupsRequest, PruneReport, PruneRequest, RestoreLeft,
+    RestoreReport, RestoreRequest, RestoreRow, RestoreTable, Take, VerifyBackups,
+};
 pub use super::doctor::{Check, DoctorReport, Level};
 pub use super::error::{ErrorBody, ErrorCode};
 pub use super::event::{Event, Phase, PhaseEvent};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{check, completions, diff, doctor, logs, pause, status, sync_now};
+use super::{backups, check, completions, diff, doctor, logs, pause, status, sync_now};
 
 /// Asks modsyncd, the daemon that keeps two databases in sync, and tells it what to do.
 #[derive(Debug, Parser)]
@@ -83,6 +83,7 @@ pub(super) enum Verb {
     /// database at any time. Exits 1 when a step fails.
     #[command(after_help = super::self_test::EXAMPLES)]
     SelfTest,
+    Backups(backups::Args),
     Pause(pause::Args),
     /// End a pause
     #[command(after_help = pause::RESUME_EXAMPLES)]

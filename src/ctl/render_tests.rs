@@ -9,9 +9,9 @@ use serde_json::{Value as Json, json};
 use super::style::Style;
 use super::{check, cycle, diff, pause, status, text, verify};
 use crate::control::types::{
-    CheckReport, ColumnMove, ConflictColumn, ConflictRecord, CycleSummary, DiffReport, DoctorReport, Level, Move,
-    ObjectKind, Outcome, Pending, RecentAssessment, SchemaMove, Side, SideCounts, Skipped, State, Status, TableCheck,
-    TableMoves, TableVerify, VerifyReport,
+    CheckReport, ColumnMove, ConflictColumn, ConflictRecord, CycleSummary, DiffReport, Move, ObjectKind, Outcome,
+    Pending, RecentAssessment, SchemaMove, Side, SideCounts, Skipped, State, Status, TableCheck, TableMoves,
+    TableVerify, VerifyReport,
 };
 
 /// A title as a hostile server could send it: it would clear the screen and name the window.

@@ -69,7 +69,7 @@ impl Pair {
     ) -> Result<DiffReport, CycleError> {
         let (plan, exchange) = self.plan().await?;
         if let Some(name) = table.filter(|name| !self.layout.local.iter().any(|t| t.name.eq_ignore_ascii_case(name))) {
-            return Err(self.no_such_table(name));
+            return Err(self.no_such_table(&format!("show the plan of table \"{name}\"")));
         }
         let wanted = |name: &str, values: &BTreeMap<String, Json>| {
             table.is_none_or(|table| name.eq_ignore_ascii_case(table)) && key.is_none_or(|key| key_is(values, key))
@@ -105,11 +105,12 @@ impl Pair {
         })
     }
 
-    fn no_such_table(&self, name: &str) -> CycleError {
+    /// What could not be done because no synced table has that name.
+    pub(super) fn no_such_table(&self, action: &str) -> CycleError {
         let known: Vec<&str> = self.layout.local.iter().map(|table| table.name.as_str()).collect();
         CycleError {
             code: ErrorCode::NotFound,
-            message: format!("show the plan of table \"{name}\": no synced table has that name"),
+            message: format!("{action}: no synced table has that name"),
             hint: Some(format!("the synced tables are: {}", known.join(", "))),
         }
     }

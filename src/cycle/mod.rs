@@ -6,12 +6,14 @@ mod amend;
 mod ancestors;
 mod aside;
 mod backup;
+mod backups;
 mod client;
 mod compare;
 mod dependents;
 mod error;
 mod exchange;
 mod first;
+mod foresight;
 mod health;
 mod history;
 mod layout;
@@ -32,13 +34,15 @@ use std::future::Future;
 
 pub use amend::{Amended, Amendment, Left};
 pub use error::CycleError;
+pub use foresight::Foresight;
 pub use history::History;
 pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
 pub use schema::{Apart, schemas_apart};
 
 use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, PhaseEvent, SelfTestReport, SideCounts, Skipped, SyncRequest, VerifyReport,
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, PhaseEvent, SelfTestReport, SideCounts,
+    Skipped, SyncRequest, VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -77,6 +81,13 @@ pub trait Syncer: Send + 'static {
     /// Makes a row on the laptop, pushes it, changes it on the server, pulls it and removes it from both sides.
     fn self_test(&mut self, progress: &Progress<'_>)
     -> impl Future<Output = Result<SelfTestReport, CycleError>> + Send;
+
+    /// Lists, takes, looks through or removes backups of the server's database, or restores from one.
+    fn backups(
+        &mut self,
+        request: &BackupsRequest,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<BackupsAnswer, CycleError>> + Send;
 
     /// What the laptop holds. No network.
     fn count_local(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;

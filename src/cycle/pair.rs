@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::health::Health;
 use super::history::History;
 use super::layout::Layout;
@@ -46,6 +48,8 @@ pub struct Pair {
     pub(super) carried: Vec<Change>,
     /// The backup that this cycle has taken.
     pub(super) backed_up: Option<String>,
+    /// The backup that is being restored: it stays, whatever the rule says.
+    pub(super) restored_from: Option<Timestamp>,
     /// What the server held when the last cycle had pushed.
     pub(super) counted: Option<SideCounts>,
     /// Whether another laptop had given a backup the name that ours was to get.
@@ -65,6 +69,8 @@ pub(super) struct Server {
     pub link: Arc<dyn Link>,
     pub replica: Replica,
     pub hello: Hello,
+    /// What goes on behind a backup.
+    pub tidying: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Pair {
@@ -107,6 +113,7 @@ impl Pair {
             one_by_one: false,
             carried: Vec::new(),
             backed_up: None,
+            restored_from: None,
             counted: None,
             name_taken: false,
             health: Health::default(),
@@ -141,6 +148,7 @@ impl Pair {
         if self.server.as_ref().is_some_and(|server| server.link.is_closed()) {
             self.server = None;
         }
+        self.tidied().await;
         // A person took the base away, as the hints advise: what is still open is no file of ours any more.
         let base_is_gone = inode(&self.base_file()) != self.base_inode;
         if std::mem::take(&mut self.after_failure) || base_is_gone {
@@ -170,6 +178,7 @@ impl Pair {
             link,
             replica: server,
             hello,
+            tidying: None,
         });
         self.must_be_ours([&local_schema, &server_schema]).await?;
         self.lay_out(&local_schema, &server_schema).await

@@ -3,7 +3,8 @@
 use super::amend::{Amended, Amendment};
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
 use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, Outcome, SelfTestReport, SideCounts, SyncRequest, VerifyReport,
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, SelfTestReport,
+    SideCounts, SyncRequest, VerifyReport,
 };
 use crate::model::Side;
 
@@ -33,7 +34,9 @@ impl Pair {
     }
 
     fn or_close<T>(&mut self, result: Result<T, CycleError>) -> Result<T, CycleError> {
-        if result.is_err() {
+        // Where nothing but the question was wrong the sessions are as they were.
+        let of_the_question = |error: &CycleError| matches!(error.code, ErrorCode::BadRequest | ErrorCode::NotFound);
+        if result.as_ref().is_err_and(|error| !of_the_question(error)) {
             self.close();
         }
         result
@@ -108,6 +111,8 @@ impl Syncer for Pair {
         trigger: Trigger,
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
+        // Nobody restores any more.
+        self.restored_from = None;
         let done = self.cycle(request, &[], trigger, progress).await?.cycle;
         if *request == SyncRequest::default() && done.outcome != Outcome::Stopped {
             self.remove_leftover(progress).await;
@@ -133,6 +138,15 @@ impl Syncer for Pair {
     async fn self_test(&mut self, progress: &Progress<'_>) -> Result<SelfTestReport, CycleError> {
         let tested = self.test_itself(progress).await;
         self.or_close(tested)
+    }
+
+    async fn backups(
+        &mut self,
+        request: &BackupsRequest,
+        progress: &Progress<'_>,
+    ) -> Result<BackupsAnswer, CycleError> {
+        let answered = self.answer_backups(request, progress).await;
+        self.or_close(answered)
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {

@@ -35,6 +35,7 @@ async fn answer(handle: &Handle, request: Request) -> Result<Response, CycleErro
         Request::Check => handle.errand(Errand::Check).await,
         Request::Diff(request) => handle.errand(Errand::Diff(request)).await,
         Request::Verify => handle.errand(Errand::Verify).await,
+        Request::Backups(request) => handle.errand(Errand::Backups(request)).await,
         Request::Pause(request) => {
             let duration = request.for_ms.map(std::time::Duration::from_millis);
             handle

@@ -1,6 +1,7 @@
 //! What the pair is asked for apart from cycles of its own: one variant a request, and what each one calls.
 
 use crate::control::handler::{DiffRequest, Response};
+use crate::control::types::BackupsRequest;
 use crate::cycle::{CycleError, Progress, Syncer};
 
 /// A request that needs the pair, and waits until the worker is free for it.
@@ -14,6 +15,8 @@ pub(super) enum Errand {
     Verify,
     /// See [`Syncer::self_test`].
     SelfTest,
+    /// See [`Syncer::backups`].
+    Backups(BackupsRequest),
 }
 
 impl Errand {
@@ -22,6 +25,7 @@ impl Errand {
         match self {
             Self::Check | Self::Diff(_) | Self::Verify => false,
             Self::SelfTest => true,
+            Self::Backups(request) => request.writes(),
         }
     }
 
@@ -38,6 +42,10 @@ impl Errand {
                 report.map(|report| Response::SelfTest(Box::new(report)))
             }
             Self::Verify => syncer.verify().await.map(|report| Response::Verify(Box::new(report))),
+            Self::Backups(request) => {
+                let answer = syncer.backups(&request, progress).await;
+                answer.map(|answer| Response::Backups(Box::new(answer)))
+            }
         }
     }
 }

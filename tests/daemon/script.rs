@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use modsync::config::{Backup, Config, Daemon, EngineChoice, Local, Log, Remote, Safety, Sync};
 use modsync::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, Phase, PhaseEvent, SelfTestReport, SideCounts, Status,
-    SyncRequest, VerifyReport,
+    BackupList, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, Phase,
+    PhaseEvent, SelfTestReport, SideCounts, Status, SyncRequest, VerifyReport,
 };
 use modsync::cycle::{CycleError, Progress, Standing, Syncer, Trigger};
 use modsync::daemon::{FatalError, Handle, Pairs, Surroundings};
@@ -145,6 +145,15 @@ impl Syncer for Scripted {
     async fn self_test(&mut self, _: &Progress<'_>) -> Result<SelfTestReport, CycleError> {
         self.reach_server()?;
         Ok(SelfTestReport::default())
+    }
+
+    async fn backups(
+        &mut self,
+        _request: &BackupsRequest,
+        _progress: &Progress<'_>,
+    ) -> Result<BackupsAnswer, CycleError> {
+        self.reach_server()?;
+        Ok(BackupsAnswer::List(BackupList::default()))
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {

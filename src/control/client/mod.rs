@@ -17,8 +17,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::handler::{DiffRequest, LogsRequest};
 use super::types::{
-    CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, ErrorCode, Event, PauseRequest, SelfTestReport,
-    Status, SyncRequest, VerifyReport,
+    BackupInfo, BackupList, CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, ErrorCode, Event,
+    PauseRequest, PruneReport, PruneRequest, RestoreReport, RestoreRequest, SelfTestReport, Status, SyncRequest,
+    VerifyBackups, VerifyReport,
 };
 pub use lines::{Events, Logs};
 use wire::Call;
@@ -119,6 +120,54 @@ impl Client {
     pub async fn doctor(&self) -> Result<DoctorReport, ErrorBody> {
         let call = Call::get("/v1/doctor");
         self.limited(EXAMINING, &call, call.fetch(&self.socket)).await
+    }
+
+    /// The server's backups. Five minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn backups(&self) -> Result<BackupList, ErrorBody> {
+        self.watched(Call::get("/v1/backups"), READING, |_| {}).await
+    }
+
+    /// A backup now. Ten minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn create_backup(&self) -> Result<BackupInfo, ErrorBody> {
+        let call = Call::new(Method::POST, "/v1/backups/create");
+        self.watched(call, SYNCING, |_| {}).await
+    }
+
+    /// Backups looked through. Ten minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn verify_backups(&self, request: &VerifyBackups) -> Result<BackupList, ErrorBody> {
+        let call = Call::post("/v1/backups/verify", request)?;
+        self.watched(call, SYNCING, |_| {}).await
+    }
+
+    /// Rows brought back from a backup; `on_event` hears what happens meanwhile. Ten minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn restore(
+        &self,
+        request: &RestoreRequest,
+        on_event: impl FnMut(&Event),
+    ) -> Result<RestoreReport, ErrorBody> {
+        let call = Call::post("/v1/backups/restore", request)?;
+        self.watched(call, SYNCING, on_event).await
+    }
+
+    /// Old backups removed. Five minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn prune_backups(&self, request: &PruneRequest) -> Result<PruneReport, ErrorBody> {
+        let call = Call::post("/v1/backups/prune", request)?;
+        self.watched(call, READING, |_| {}).await
     }
 
     /// No cycle by itself for a while. Five seconds.
