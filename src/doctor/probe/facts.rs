@@ -117,8 +117,10 @@ fn file(value: &str) -> Option<FileLook> {
     })
 }
 
+/// A path that can stand in a command to paste; one with control characters cannot.
 fn path(value: &str) -> Option<String> {
-    String::from_utf8(from_hex(value.as_bytes())?).ok()
+    let path = String::from_utf8(from_hex(value.as_bytes())?).ok()?;
+    (!path.contains(char::is_control)).then_some(path)
 }
 
 fn disk(value: &str) -> Option<(u64, u8)> {
