@@ -130,7 +130,7 @@ fn share(facts: &Facts, site: &Account, database: &FileLook, folder: &FileLook) 
         .map(|above| format!("chmod o+x {}", word(&above.path)))
         .collect();
     commands.push(format!(
-        "g=$(id -gn {group}); chgrp \"$g\" {path} {files} && chmod g+rwxs {path} && chmod g+rw {files}"
+        "g=$(id -gn {group}); chgrp \"$g\" {path} {files} && chmod u+rwx,g+rwxs {path} && chmod ug+rw {files}"
     ));
     if facts.me.uid != 0 && !site.groups.first().is_some_and(|group| facts.me.groups.contains(group)) {
         commands.push(format!("usermod -aG \"$g\" {}", word(&facts.me.name)));
