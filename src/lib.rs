@@ -15,6 +15,7 @@
 //! | [`cycle`] | one cycle, its journal, backups, recovery; the seam [`cycle::Syncer`] | all of the above |
 //! | [`daemon`] | when a cycle runs: watch, poll, schedule, wake, the loop | `cycle`, `config`, `control` |
 //! | [`ctl`] | `modsyncctl`: one file a verb | `control` |
+//! | [`doctor`] | what can go wrong, tested: probes, and a pure judgement of what they saw | all but `daemon`, `demo`, `setup` |
 //! | [`service`] | systemd and launchd | nothing |
 //! | [`demo`] | the story on one machine | what it shows |
 //! | [`setup`] | `modsyncd`: its verbs, and what each one calls | what it calls |
@@ -41,6 +42,7 @@ pub mod ctl;
 pub mod cycle;
 pub mod daemon;
 pub mod demo;
+pub mod doctor;
 pub mod merge;
 pub mod model;
 mod random;

@@ -35,6 +35,8 @@ impl Handler for Script {
             }
             Request::Diff(_) => Response::Diff(Box::<DiffReport>::default()),
             Request::Verify => Response::Verify(Box::<VerifyReport>::default()),
+            Request::SelfTest => Response::SelfTest(Box::default()),
+            Request::Doctor => Response::Doctor(Box::default()),
             Request::Backups(_) => Response::Backups(Box::new(BackupsAnswer::List(BackupList::default()))),
             Request::History(_) => Response::History(Box::default()),
             Request::Show(..) => Response::Show(Box::default()),

@@ -2,7 +2,7 @@
 //! `modsyncctl sync-now --allow-deletes` would otherwise go to another one.
 
 use super::handler::Response;
-use super::types::{CheckReport, CycleSummary, ErrorBody, Status};
+use super::types::{CheckReport, CycleSummary, DoctorReport, ErrorBody, SelfTestReport, Status};
 
 /// What holds texts with commands.
 pub trait Advises {
@@ -65,12 +65,29 @@ impl Advises for CheckReport {
     }
 }
 
+impl Advises for DoctorReport {
+    fn texts(&mut self) -> Vec<&mut String> {
+        let texts = self.checks.iter_mut();
+        texts
+            .flat_map(|check| std::iter::once(&mut check.detail).chain(&mut check.fix))
+            .collect()
+    }
+}
+
+impl Advises for SelfTestReport {
+    fn texts(&mut self) -> Vec<&mut String> {
+        let cycle = self.cycle.iter_mut().flat_map(Advises::texts);
+        self.reason.iter_mut().chain(&mut self.hint).chain(cycle).collect()
+    }
+}
+
 impl Advises for Response {
     fn texts(&mut self) -> Vec<&mut String> {
         match self {
             Self::Status(status) => status.texts(),
             Self::Cycle(cycle) => cycle.texts(),
             Self::Check(report) => report.texts(),
+            Self::SelfTest(report) => report.texts(),
             Self::Backups(answer) => answer.cycle_mut().into_iter().flat_map(Advises::texts).collect(),
             Self::Show(report) => report.summary.texts(),
             Self::History(report) => {

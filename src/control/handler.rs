@@ -13,8 +13,8 @@ use tokio::sync::broadcast;
 use super::metrics::Counters;
 use super::types::{
     AmendReport, BackupsAnswer, BackupsRequest, CheckReport, ConflictRecord, ConflictsReport, ConflictsRequest,
-    CycleReport, CycleSummary, DiffReport, ErrorBody, Event, HistoryReport, HistoryRequest, PauseRequest,
-    ResolveRequest, SeenRequest, ShowRequest, Status, SyncRequest, UndoRequest, Unseen, VerifyReport,
+    CycleReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, Event, HistoryReport, HistoryRequest, PauseRequest,
+    ResolveRequest, SeenRequest, SelfTestReport, ShowRequest, Status, SyncRequest, UndoRequest, Unseen, VerifyReport,
 };
 
 /// Everything that a client can ask, apart from the event stream ([`Handler::events`]).
@@ -54,6 +54,10 @@ pub enum Request {
     Resume,
     /// The numbers for Prometheus. Answer: [`Response::Metrics`].
     Metrics,
+    /// The reversible test on both databases. Answer: [`Response::SelfTest`].
+    SelfTest,
+    /// Each thing that can go wrong, tested; not behind a cycle. Answer: [`Response::Doctor`].
+    Doctor,
     /// The daemon's log. Answer: [`Response::Logs`].
     Logs(LogsRequest),
 }
@@ -106,6 +110,10 @@ pub enum Response {
     Diff(Box<DiffReport>),
     /// For `Verify`.
     Verify(Box<VerifyReport>),
+    /// For `SelfTest`.
+    SelfTest(Box<SelfTestReport>),
+    /// For `Doctor`.
+    Doctor(Box<DoctorReport>),
     /// For `Backups`.
     Backups(Box<BackupsAnswer>),
     /// For `History`.
@@ -132,6 +140,7 @@ impl Response {
     pub fn cycle(&self) -> Option<&CycleSummary> {
         match self {
             Self::Cycle(cycle) => Some(cycle),
+            Self::SelfTest(report) => report.cycle.as_ref(),
             Self::Backups(answer) => answer.cycle(),
             // Where nothing was to be written no cycle was run.
             Self::Amended(report) => Some(&report.cycle).filter(|cycle| cycle.started.is_some()),

@@ -3,6 +3,7 @@
 pub mod addressed;
 mod backups;
 pub mod client;
+pub mod doctor;
 mod error;
 mod event;
 pub mod handler;
@@ -10,6 +11,7 @@ pub mod metrics;
 mod record;
 mod reply;
 mod routes;
+mod self_test;
 pub mod server;
 mod socket;
 mod stall;

@@ -28,8 +28,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// What exists, for whoever asked for something else.
 const ROUTES: &str = "GET /v1/status, POST /v1/sync, GET /v1/check, GET /v1/diff, GET /v1/verify, GET /v1/history, \
                       GET /v1/history/CYCLE, POST /v1/undo, GET /v1/conflicts, GET /v1/conflicts/ID, \
-                      POST /v1/conflicts/seen, POST /v1/conflicts/resolve, GET /v1/backups, POST /v1/backups/create, \
-                      POST /v1/backups/verify, POST /v1/backups/restore, POST /v1/backups/prune, POST /v1/pause, \
+                      POST /v1/conflicts/seen, POST /v1/conflicts/resolve, GET /v1/doctor, POST /v1/self-test, \
+                      GET /v1/backups, POST /v1/backups/create, POST /v1/backups/verify, POST /v1/backups/restore, \
+                      POST /v1/backups/prune, POST /v1/pause, \
                       POST /v1/resume, GET /v1/events, GET /v1/logs, GET /metrics";
 
 /// What every route needs.
@@ -59,6 +60,11 @@ pub(super) fn router<H: Handler>(handler: Arc<H>, stopped: watch::Receiver<bool>
         .route("/v1/status", get(async |s: Shares<H>| s.answer(Request::Status).await))
         .route("/v1/check", get(async |s: Shares<H>| s.answer(Request::Check).await))
         .route("/v1/verify", get(async |s: Shares<H>| s.answer(Request::Verify).await))
+        .route(
+            "/v1/self-test",
+            post(async |s: Shares<H>| s.answer(Request::SelfTest).await),
+        )
+        .route("/v1/doctor", get(async |s: Shares<H>| s.answer(Request::Doctor).await))
         .route("/v1/resume", post(async |s: Shares<H>| s.answer(Request::Resume).await))
         .route("/metrics", get(async |s: Shares<H>| s.answer(Request::Metrics).await))
         .route(
@@ -214,6 +220,8 @@ impl<H: Handler> Shared<H> {
             Response::Queued => reply::json(StatusCode::ACCEPTED, &Queued { queued: true }),
             Response::Check(report) => reply::json(StatusCode::OK, &report),
             Response::Diff(report) => reply::json(StatusCode::OK, &report),
+            Response::SelfTest(report) => reply::json(StatusCode::OK, &report),
+            Response::Doctor(report) => reply::json(StatusCode::OK, &report),
             Response::Verify(report) => reply::json(StatusCode::OK, &report),
             Response::Backups(answer) => reply::json(StatusCode::OK, &answer),
             Response::History(report) => reply::json(StatusCode::OK, &report),

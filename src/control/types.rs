@@ -12,6 +12,7 @@ pub use super::backups::{
     BackupInfo, BackupList, BackupRule, BackupsAnswer, BackupsRequest, PruneReport, PruneRequest, RestoreLeft,
     RestoreReport, RestoreRequest, RestoreRow, RestoreTable, Take, VerifyBackups,
 };
+pub use super::doctor::{Check, DoctorReport, Level};
 pub use super::error::{ErrorBody, ErrorCode};
 pub use super::event::{Event, Phase, PhaseEvent};
 pub use super::record::{
@@ -19,6 +20,7 @@ pub use super::record::{
     HistoryRequest, LeftRow, RecordedCycle, Resolution, ResolveRequest, RowChange, SeenRequest, ShowRequest,
     UndoRequest, Unseen,
 };
+pub use super::self_test::{SelfTestReport, TestStep};
 pub use crate::model::{ObjectKind, Side, Skipped};
 
 /// What the daemon is doing.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{backups, check, completions, conflicts, diff, history, logs, pause, show, status, sync_now, undo};
+use super::{backups, check, completions, conflicts, diff, doctor, history, logs, pause, show, status, sync_now, undo};
 
 /// Asks modsyncd, the daemon that keeps two databases in sync, and tells it what to do.
 #[derive(Debug, Parser)]
@@ -77,6 +77,14 @@ pub(super) enum Verb {
     /// differs. Writes nothing.
     #[command(after_help = super::verify::EXAMPLES)]
     Verify,
+    Doctor(doctor::Args),
+    /// Run the reversible seven-step test on both databases
+    ///
+    /// Makes a test row on the laptop, pushes it, changes it on the server as the website would, sees the laptop's row
+    /// unchanged, pulls, sees it merged, and removes it from both sides, also when a step fails. Safe on a production
+    /// database at any time. Exits 1 when a step fails.
+    #[command(after_help = super::self_test::EXAMPLES)]
+    SelfTest,
     Backups(backups::Args),
     History(history::Args),
     Show(show::Args),

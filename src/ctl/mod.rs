@@ -13,6 +13,9 @@ mod conflicts;
 mod counts;
 mod cycle;
 mod diff;
+pub(crate) mod doctor;
+#[cfg(test)]
+mod doctor_tests;
 mod exit;
 mod history;
 mod logs;
@@ -25,6 +28,7 @@ mod render_record_tests;
 mod render_tests;
 mod row;
 mod schema;
+mod self_test;
 mod show;
 mod socket;
 mod status;
@@ -50,6 +54,8 @@ use style::Style;
 /// What every verb works with.
 struct Context {
     client: Client,
+    /// The pair that was named.
+    name: Option<String>,
     out: Out,
 }
 
@@ -61,12 +67,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")).into(),
     };
     let out = Out::new(cli.global.json, Style::for_stdout(cli.global.color));
-    let socket = match socket::resolve(cli.global.socket.as_deref(), cli.global.name) {
+    let socket = match socket::resolve(cli.global.socket.as_deref(), cli.global.name.clone()) {
         Ok(socket) => socket,
         Err(body) => return out.fail(&Failure::Daemon(body)).into(),
     };
     let mut context = Context {
         client: Client::new(socket, cli.global.timeout),
+        name: cli.global.name,
         out,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -85,6 +92,8 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<Exit, Failure> {
         Verb::Check(args) => check::run(&args, context).await,
         Verb::Diff(args) => diff::run(args, context).await,
         Verb::Verify => verify::run(context).await,
+        Verb::SelfTest => self_test::run(context).await,
+        Verb::Doctor(args) => doctor::run(&args, context).await,
         Verb::Backups(args) => backups::run(args, context).await,
         Verb::History(args) => history::run(args, context).await,
         Verb::Show(args) => show::run(&args, context).await,

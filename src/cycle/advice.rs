@@ -8,23 +8,37 @@ use crate::config::Remote;
 use crate::model::Side;
 
 /// A word for a POSIX shell, as a person would write it.
-fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| format!("{text:?}"), std::borrow::Cow::into_owned)
 }
 
-fn word_of(path: &Path) -> String {
+pub(crate) fn word_of(path: &Path) -> String {
     word(&path.to_string_lossy())
 }
 
 /// `ssh` to the server, as the config says it.
-fn ssh(remote: &Remote, command: &str) -> String {
-    let port = remote.port.map(|port| format!("-p {port} ")).unwrap_or_default();
+pub(crate) fn ssh(remote: &Remote, command: &str) -> String {
+    format!("ssh {} {}", way(remote, "-p").join(" "), word(command))
+}
+
+/// The options that lead `ssh` and its like to the server, and its name last. `port` is how the program spells that option.
+pub(crate) fn way(remote: &Remote, port: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut option = |name: &str, value: Option<String>| {
+        words.extend(value.map(|value| format!("{name} {}", word(&value))));
+    };
+    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+    option("-F", path(&remote.ssh_config));
+    option(port, remote.port.map(|port| port.to_string()));
+    option("-i", path(&remote.identity_file));
+    option("-J", remote.proxy_jump.clone());
+    option(
+        "-o",
+        path(&remote.known_hosts).map(|file| format!("UserKnownHostsFile={file}")),
+    );
     let user = remote.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
-    format!(
-        "ssh {port}{} {}",
-        word(&format!("{user}{}", remote.host)),
-        word(command)
-    )
+    words.push(word(&format!("{user}{}", remote.host)));
+    words
 }
 
 /// Moves a database and what SQLite keeps beside it out of the way, if they are there, and makes sure that it is. Backups

@@ -131,7 +131,7 @@ impl Layout {
 }
 
 /// What is said of a table that the config leaves out.
-const BY_CONFIG: &str = "left out by the config (sync = false)";
+pub(super) const BY_CONFIG: &str = "left out by the config (sync = false)";
 
 /// The table with its columns in the other's order.
 fn aligned(table: &Table, like: &Table) -> Result<Table, String> {

@@ -1,7 +1,7 @@
 //! One cycle from top to bottom, and the list of what a pair of databases can do.
 
 mod account;
-mod advice;
+pub(crate) mod advice;
 mod amend;
 mod ancestors;
 mod aside;
@@ -27,6 +27,7 @@ mod report;
 mod resolve;
 mod run;
 mod schema;
+mod self_test;
 mod space;
 mod syncer;
 mod undo;
@@ -39,10 +40,11 @@ pub use foresight::Foresight;
 pub use history::{History, Record};
 pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
+pub use schema::{Apart, schemas_apart};
 
 use crate::control::types::{
     AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, PhaseEvent, ResolveRequest,
-    SideCounts, Skipped, SyncRequest, UndoRequest, VerifyReport,
+    SelfTestReport, SideCounts, Skipped, SyncRequest, UndoRequest, VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -77,6 +79,10 @@ pub trait Syncer: Send + 'static {
 
     /// Compares both sides by contents; writes nothing.
     fn verify(&mut self) -> impl Future<Output = Result<VerifyReport, CycleError>> + Send;
+
+    /// Makes a row on the laptop, pushes it, changes it on the server, pulls it and removes it from both sides.
+    fn self_test(&mut self, progress: &Progress<'_>)
+    -> impl Future<Output = Result<SelfTestReport, CycleError>> + Send;
 
     /// Lists, takes, looks through or removes backups of the server's database, or restores from one.
     fn backups(

@@ -8,8 +8,8 @@ use super::amend::{Amended, Amendment};
 use super::history::Keep;
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
 use crate::control::types::{
-    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, ResolveRequest,
-    SideCounts, SyncRequest, UndoRequest, VerifyReport,
+    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome,
+    ResolveRequest, SelfTestReport, SideCounts, SyncRequest, UndoRequest, VerifyReport,
 };
 use crate::model::Side;
 
@@ -139,8 +139,11 @@ impl Syncer for Pair {
     ) -> Result<CycleSummary, CycleError> {
         // Nobody restores any more.
         self.restored_from = None;
-        let done = self.cycle(request, &[], trigger, progress).await;
-        done.map(|done| done.cycle)
+        let done = self.cycle(request, &[], trigger, progress).await?.cycle;
+        if *request == SyncRequest::default() && done.outcome != Outcome::Stopped {
+            self.remove_leftover(progress).await;
+        }
+        Ok(done)
     }
 
     async fn check(&mut self) -> Result<CheckReport, CycleError> {
@@ -156,6 +159,11 @@ impl Syncer for Pair {
     async fn verify(&mut self) -> Result<VerifyReport, CycleError> {
         let proved = self.prove().await;
         self.or_close(proved)
+    }
+
+    async fn self_test(&mut self, progress: &Progress<'_>) -> Result<SelfTestReport, CycleError> {
+        let tested = self.test_itself(progress).await;
+        self.or_close(tested)
     }
 
     async fn backups(

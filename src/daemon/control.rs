@@ -67,6 +67,8 @@ async fn answer(handle: &Handle, request: Request) -> Result<Response, CycleErro
             Box::new(handle.status()),
             Box::new(handle.counters()),
         )),
+        Request::SelfTest => handle.errand(Errand::SelfTest).await,
+        Request::Doctor => Ok(Response::Doctor(Box::new(handle.doctor().await))),
         Request::Logs(request) => logs(handle, request).await.map(Response::Logs),
     }
 }

@@ -13,6 +13,8 @@ pub(super) enum Errand {
     Diff(DiffRequest),
     /// See [`Syncer::verify`].
     Verify,
+    /// See [`Syncer::self_test`].
+    SelfTest,
     /// See [`Syncer::backups`].
     Backups(BackupsRequest),
     /// See [`Syncer::undo`].
@@ -26,6 +28,7 @@ impl Errand {
     pub fn writes(&self) -> bool {
         match self {
             Self::Check | Self::Diff(_) | Self::Verify => false,
+            Self::SelfTest => true,
             Self::Backups(request) => request.writes(),
             Self::Undo(request) => !request.dry_run,
             Self::Resolve(request) => !request.dry_run,
@@ -42,6 +45,10 @@ impl Errand {
             }
             Self::Undo(request) => amended(syncer.undo(&request, progress).await),
             Self::Resolve(request) => amended(syncer.resolve(&request, progress).await),
+            Self::SelfTest => {
+                let report = syncer.self_test(progress).await;
+                report.map(|report| Response::SelfTest(Box::new(report)))
+            }
             Self::Verify => syncer.verify().await.map(|report| Response::Verify(Box::new(report))),
             Self::Backups(request) => {
                 let answer = syncer.backups(&request, progress).await;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::config::Config;
+use crate::config::{Config, LoadOptions};
 use crate::control::handler::Response;
 use crate::control::metrics::Counters;
-use crate::control::types::{CycleSummary, ErrorCode, Event, Status, SyncRequest};
+use crate::control::types::{CycleSummary, DoctorReport, ErrorCode, Event, Status, SyncRequest};
 use crate::cycle::{CycleError, Record};
 use crate::daemon::errand::Errand;
+use crate::doctor::{self, DaemonLook, Subject};
 
 /// How many commands may be on their way to the loop.
 const COMMANDS: usize = 64;
@@ -46,8 +47,14 @@ pub struct Handle {
     stop: Arc<watch::Sender<bool>>,
     log_dir: PathBuf,
     record: Record,
+    config: SharedConfig,
+    /// How the config is read again.
+    options: Arc<LoadOptions>,
     name: Option<String>,
 }
+
+/// The config in effect, which the loop changes.
+pub(super) type SharedConfig = Arc<Mutex<Config>>;
 
 /// The loop's ends of a [`Handle`].
 pub(super) struct Desk {
@@ -56,10 +63,11 @@ pub(super) struct Desk {
     pub events: broadcast::Sender<Event>,
     pub counters: Arc<Mutex<Counters>>,
     pub stop: watch::Receiver<bool>,
+    pub config: SharedConfig,
 }
 
 /// A handle and its far end.
-pub(super) fn connect(status: Status, log_dir: PathBuf, record: Record, name: Option<String>) -> (Handle, Desk) {
+pub(super) fn connect(status: Status, config: &Config, options: LoadOptions) -> (Handle, Desk) {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (publisher, status) = watch::channel(status);
     let (events, _) = broadcast::channel(EVENTS);
@@ -71,6 +79,7 @@ pub(super) fn connect(status: Status, log_dir: PathBuf, record: Record, name: Op
         events: events.clone(),
         counters: Arc::clone(&counters),
         stop: stopped,
+        config: Arc::new(Mutex::new(config.clone())),
     };
     let handle = Handle {
         commands,
@@ -78,9 +87,11 @@ pub(super) fn connect(status: Status, log_dir: PathBuf, record: Record, name: Op
         events,
         counters,
         stop: Arc::new(stop),
-        log_dir,
-        record,
-        name,
+        record: Record::of(&config.daemon.state_dir),
+        log_dir: super::log_dir(config),
+        config: Arc::clone(&desk.config),
+        options: Arc::new(options),
+        name: config.daemon.name.clone(),
     };
     (handle, desk)
 }
@@ -127,6 +138,13 @@ impl Handle {
     /// When the daemon ends.
     pub(super) async fn tell_unseen(&self, unseen: u64) -> Result<(), CycleError> {
         self.ask(|reply| Command::Unseen(unseen, reply)).await
+    }
+
+    /// Tests each thing that can go wrong, beside whatever the pair does.
+    pub(super) async fn doctor(&self) -> DoctorReport {
+        let running = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let daemon = DaemonLook::Runs(Box::new(self.status()));
+        doctor::examine(Subject::load(&self.options, Some(running), daemon)).await
     }
 
     /// The pair's name; `None` for the only pair, or the first.

@@ -62,9 +62,9 @@ use std::path::PathBuf;
 
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::config::{Config, LoadOptions};
 use crate::control::types::Status;
-use crate::cycle::{CycleError, Record, Syncer};
+use crate::cycle::{CycleError, Syncer};
 
 pub use databases::Databases;
 pub use error::FatalError;
@@ -96,7 +96,7 @@ pub async fn start<P: Pairs>(
     machine: impl Surroundings,
 ) -> Result<(Handle, JoinHandle<Result<(), FatalError>>), FatalError> {
     let lock = lock::Lock::take(&config.daemon.state_dir)?;
-    let (handle, end) = launch(config, pairs, machine).await?;
+    let (handle, end) = launch(config, LoadOptions::default(), pairs, machine).await?;
     let end = tokio::spawn(async move {
         let result = end.await.unwrap_or(Err(FatalError::Worker));
         drop(lock);
@@ -108,6 +108,7 @@ pub async fn start<P: Pairs>(
 /// The same, with the state folder's lock held by the caller.
 async fn launch<P: Pairs>(
     config: Config,
+    options: LoadOptions,
     pairs: P,
     machine: impl Surroundings,
 ) -> Result<(Handle, JoinHandle<Result<(), FatalError>>), FatalError> {
@@ -116,8 +117,7 @@ async fn launch<P: Pairs>(
         pid: std::process::id(),
         ..Status::default()
     };
-    let record = Record::of(&config.daemon.state_dir);
-    let (handle, desk) = handle::connect(status, log_dir(&config), record, config.daemon.name.clone());
+    let (handle, desk) = handle::connect(status, &config, options);
     let core = core::Core::new(config, pairs, machine, desk).await?;
     Ok((handle, tokio::spawn(core.run())))
 }

@@ -1,6 +1,5 @@
 //! The daemon as a process: log, lock, socket and signals around the loop.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,18 +9,14 @@ use super::harden::harden;
 use super::lock::Lock;
 use super::log::Logging;
 use super::{FatalError, Handle, Machine, Pairs, launch};
-use crate::config::Config;
+use crate::config::{self, Config, LoadOptions};
 use crate::control::server;
 
-/// Keeps a pair of databases in sync until SIGTERM or SIGINT. `load` reads the config again, on SIGHUP.
+/// Keeps a pair of databases in sync until SIGTERM or SIGINT. `options`: how the config was read, and is again, on SIGHUP.
 ///
 /// # Errors
 /// When the daemon cannot start, or cannot go on: see [`FatalError`].
-pub async fn run<P: Pairs, E: Display>(
-    config: Config,
-    load: impl Fn() -> Result<Config, E>,
-    pairs: P,
-) -> Result<(), FatalError> {
+pub async fn run<P: Pairs>(config: Config, options: LoadOptions, pairs: P) -> Result<(), FatalError> {
     let refused = harden();
     let _lock = Lock::take(&config.daemon.state_dir)?;
     let logging = Logging::init(&config.log, &super::log_dir(&config))?;
@@ -36,7 +31,7 @@ pub async fn run<P: Pairs, E: Display>(
     let mut signals = Signals::catch()?;
     let socket = config.daemon.socket.clone();
     let listener = server::bind(&socket).await?;
-    let (handle, mut end) = launch(config, pairs, Machine).await?;
+    let (handle, mut end) = launch(config, options.clone(), pairs, Machine).await?;
 
     let (ended, mut over) = watch::channel(false);
     let server = tokio::spawn(server::serve(listener, Arc::new(handle.clone()), async move {
@@ -47,7 +42,7 @@ pub async fn run<P: Pairs, E: Display>(
             end = &mut end => break end.unwrap_or(Err(FatalError::Worker)),
             _ = signals.terminate.recv() => handle.stop(),
             _ = signals.interrupt.recv() => handle.stop(),
-            _ = signals.hang_up.recv() => reload(&handle, &logging, &load).await,
+            _ = signals.hang_up.recv() => reload(&handle, &logging, &options).await,
         }
     };
     // While somebody listens on it nobody takes its place: the file is ours.
@@ -62,8 +57,8 @@ pub async fn run<P: Pairs, E: Display>(
     result
 }
 
-async fn reload<E: Display>(handle: &Handle, logging: &Logging, load: &impl Fn() -> Result<Config, E>) {
-    let config = load()
+async fn reload(handle: &Handle, logging: &Logging, options: &LoadOptions) {
+    let config = config::load(options)
         .map_err(|cause| cause.to_string())
         .and_then(|config| logging.set_level(&config.log.level).map(|()| config));
     handle.reload(config).await;

@@ -1,5 +1,6 @@
 //! The verbs of `modsyncd`: their flags, and what each one calls.
 
+mod doctor;
 mod init;
 mod pages;
 mod terminal;
@@ -48,6 +49,18 @@ enum Verb {
     /// Checks the config and names every mistake with its line.
     #[command(after_help = "Examples:\n  modsyncd check-config --config shop.toml")]
     CheckConfig(Config),
+    /// Tests each thing that can go wrong, and says what to do about it, also when the daemon does not run.
+    #[command(
+        after_help = "Examples:\n  modsyncd doctor\n  modsyncd doctor --name shop --json\n\n\
+                            Exit codes: 0 all is well, 4 something needs a person, 5 only the server cannot be reached."
+    )]
+    Doctor {
+        #[command(flatten)]
+        which: Config,
+        /// Answer with one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
     /// Installs the daemon as a service, enables and starts it.
     #[command(
         after_help = "Examples:\n  modsyncd install\n  modsyncd install --linger\n  modsyncd install --name shop\n  modsyncd install --print\n  sudo modsyncd install --system --account modsync"
@@ -111,6 +124,10 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Run(which) => return run(&which.options()),
         Verb::CheckConfig(which) => return ExitCode::from(config::check(&which.options(), &mut io::stdout().lock())),
+        Verb::Doctor { which, json } => match doctor::doctor(&which.options(), json, &mut io::stdout()) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Verb::Init(args) => init::init(&args, &mut io::stdout()),
         Verb::Install(args) => unit::install(args, &mut io::stdout()),
         Verb::Uninstall(which) => unit::uninstall(which, &mut io::stdout()),
@@ -153,7 +170,7 @@ fn run(options: &LoadOptions) -> ExitCode {
     }
     let runtime = tokio::runtime::Runtime::new();
     let ended = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
-        let ended = runtime.block_on(daemon::run(loaded.config, || config::load(options), Databases));
+        let ended = runtime.block_on(daemon::run(loaded.config, options.clone(), Databases));
         // A thread that still waits for a disk must not keep a process that was told to end.
         runtime.shutdown_timeout(Duration::from_secs(1));
         ended.map_err(anyhow::Error::from)

@@ -15,6 +15,7 @@ pub mod sftp;
 pub mod shell;
 mod transport;
 
+pub use auth::{AgentLook, KeyLook, KeyState, Keys, look_at_keys};
 pub use by_file::lasting_base;
 pub use connection::{ConnectOptions, Connection, scan_host_key};
 pub use link::{Link, Opened};

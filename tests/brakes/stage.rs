@@ -217,7 +217,11 @@ fn tell(stage: &Stage, daemon: &Daemon, code: i32) -> String {
 
 /// Without what is another one each time.
 fn redacted(stage: &Stage, told: &str) -> String {
+    let sshd = &stage.world.sshd;
+    let known_hosts = sshd.folder().join("known_hosts");
     let told = told
+        .replace(&format!("-i {} ", sshd.user_key().display()), "")
+        .replace(&format!("-o 'UserKnownHostsFile={}' ", known_hosts.display()), "")
         .replace(stage.world.path("").to_str().unwrap(), "/")
         .replace(&stage.world.port.to_string(), "PORT")
         .replace(&format!("{}@", stage.world.user), "USER@");

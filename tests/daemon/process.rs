@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use modsync::config::Config;
+use modsync::config::LoadOptions;
 use modsync::control::client::Client;
 use modsync::control::types::{State, Status};
 
@@ -40,14 +40,24 @@ async fn signals_reload_and_end_it_and_the_socket_and_the_log_are_private() {
     let config = config(folder.path());
     let socket = config.daemon.socket.clone();
     let logs = config.daemon.state_dir.join("logs");
-    let load = || Err::<Config, _>("line 7: what is this");
-    let daemon = tokio::spawn(modsync::daemon::run(config, load, Scripted::default()));
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "\n\n\n\n\n\nwhat = 1\n").unwrap();
+    let options = LoadOptions {
+        file: Some(file),
+        ..LoadOptions::default()
+    };
+    let daemon = tokio::spawn(modsync::daemon::run(config, options, Scripted::default()));
     let client = Client::new(socket.clone(), Some(Duration::from_secs(5)));
     let status = until(&client, "in sync", |status| status.in_sync == Some(true)).await;
     assert_eq!((status.state, status.pid), (State::Idle, std::process::id()));
 
     signal("HUP");
-    let refused = |status: &Status| status.reason.as_ref().is_some_and(|reason| reason.contains("line 7"));
+    let refused = |status: &Status| {
+        status
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.contains("config.toml:7:"))
+    };
     until(&client, "the refusal of the config", refused).await;
 
     signal("TERM");
@@ -56,7 +66,7 @@ async fn signals_reload_and_end_it_and_the_socket_and_the_log_are_private() {
     assert!(!socket.exists());
     let file = std::fs::read_dir(&logs).unwrap().next().unwrap().unwrap().path();
     let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.contains("line 7") && text.contains("ended"), "{text}");
+    assert!(text.contains("config.toml:7:") && text.contains("ended"), "{text}");
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&logs), mode(&file)), (0o700, 0o600));
 }

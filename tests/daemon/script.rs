@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use modsync::config::{Backup, Config, Daemon, EngineChoice, History, Local, Log, Remote, Safety, Sync};
 use modsync::control::types::{
     AmendReport, BackupList, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome,
-    Phase, PhaseEvent, ResolveRequest, SideCounts, Status, SyncRequest, UndoRequest, VerifyReport,
+    Phase, PhaseEvent, ResolveRequest, SelfTestReport, SideCounts, Status, SyncRequest, UndoRequest, VerifyReport,
 };
 use modsync::cycle::{CycleError, Progress, Standing, Syncer, Trigger};
 use modsync::daemon::{FatalError, Handle, Pairs, Surroundings};
@@ -161,6 +161,11 @@ impl Syncer for Scripted {
     async fn verify(&mut self) -> Result<VerifyReport, CycleError> {
         self.reach_server()?;
         Ok(VerifyReport::default())
+    }
+
+    async fn self_test(&mut self, _: &Progress<'_>) -> Result<SelfTestReport, CycleError> {
+        self.reach_server()?;
+        Ok(SelfTestReport::default())
     }
 
     async fn backups(

@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::handler::{DiffRequest, LogsRequest};
 use super::types::{
     AmendReport, BackupInfo, BackupList, CheckReport, ConflictRecord, ConflictsReport, ConflictsRequest, CycleReport,
-    CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, HistoryReport, HistoryRequest, PauseRequest, PruneReport,
-    PruneRequest, ResolveRequest, RestoreReport, RestoreRequest, SeenRequest, ShowRequest, Status, SyncRequest,
-    UndoRequest, Unseen, VerifyBackups, VerifyReport,
+    CycleSummary, DiffReport, DoctorReport, ErrorBody, ErrorCode, Event, HistoryReport, HistoryRequest, PauseRequest,
+    PruneReport, PruneRequest, ResolveRequest, RestoreReport, RestoreRequest, SeenRequest, SelfTestReport, ShowRequest,
+    Status, SyncRequest, UndoRequest, Unseen, VerifyBackups, VerifyReport,
 };
 pub use lines::{Events, Logs};
 use wire::Call;
@@ -30,6 +30,8 @@ pub use wire::ended;
 const SHORT: Duration = Duration::from_secs(5);
 /// For requests that read the server's database.
 const READING: Duration = Duration::from_secs(5 * 60);
+/// For an examination, which takes less than five seconds by itself.
+const EXAMINING: Duration = Duration::from_secs(8);
 /// For a cycle.
 const SYNCING: Duration = Duration::from_secs(10 * 60);
 /// Once the daemon says that it ends, running requests have two seconds there; after these it is given up.
@@ -101,6 +103,24 @@ impl Client {
     /// See the module.
     pub async fn verify(&self) -> Result<VerifyReport, ErrorBody> {
         self.watched(Call::get("/v1/verify"), READING, |_| {}).await
+    }
+
+    /// The reversible test on both databases; `on_event` hears its cycles. Ten minutes.
+    ///
+    /// # Errors
+    /// See the module. A test that ran and failed is no error: its report says so.
+    pub async fn self_test(&self, on_event: impl FnMut(&Event)) -> Result<SelfTestReport, ErrorBody> {
+        let call = Call::new(Method::POST, "/v1/self-test");
+        self.watched(call, SYNCING, on_event).await
+    }
+
+    /// Each thing that can go wrong, tested: under five seconds there, eight here.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn doctor(&self) -> Result<DoctorReport, ErrorBody> {
+        let call = Call::get("/v1/doctor");
+        self.limited(EXAMINING, &call, call.fetch(&self.socket)).await
     }
 
     /// The server's backups. Five minutes.

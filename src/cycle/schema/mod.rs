@@ -4,6 +4,7 @@
 //! database. [`carry`] makes them on the two sides, and [`lay_out`] settles which tables can be synced as they are.
 
 mod agreed;
+mod apart;
 mod carry;
 mod lay_out;
 mod plan;
@@ -13,6 +14,7 @@ mod tests;
 mod text;
 
 pub use agreed::Agreed;
+pub use apart::{Apart, schemas_apart};
 pub use plan::{Change, Drift};
 
 use crate::model::{Column, Declared, Table, Value};

@@ -1,6 +1,7 @@
 //! What was asked for and needs the pair: the queue, and how it is served.
 
 use std::collections::VecDeque;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -275,6 +276,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         self.plan.disconnected();
         self.plan.want(Instant::now(), Trigger::Reload);
         self.next_pair = Some(pair);
+        *self.desk.config.lock().unwrap_or_else(PoisonError::into_inner) = config.clone();
         self.config = config;
         self.refused_config = None;
         self.manager.ready();

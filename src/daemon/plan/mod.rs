@@ -355,6 +355,7 @@ impl Plan {
         result: Result<Option<&CycleSummary>, &CycleError>,
         random: f64,
     ) {
+        self.moving = false;
         match result {
             Ok(cycle) => {
                 self.answered(now);

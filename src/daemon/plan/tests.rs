@@ -25,6 +25,8 @@ enum Happens {
     /// The one that goes on ends.
     Ends(Outcome),
     EndsFailed(ErrorCode),
+    /// An errand ends, and the cycle that it ran.
+    Errand(Outcome),
     /// The one that goes on is cut off.
     CutOff,
     Hint,
@@ -79,6 +81,7 @@ fn plan_after(settings: Settings, events: Vec<(f64, Happens)>) -> (Plan, Instant
             Moves => plan.moving(),
             Ends(outcome) => plan.ended(now, Some(Ok(&summary(outcome))), 1.0),
             EndsFailed(code) => plan.ended(now, Some(Err(&error(code))), 1.0),
+            Errand(outcome) => plan.errand_ended(now, true, Ok(Some(&summary(outcome))), 1.0),
             CutOff => plan.ended(now, None, 1.0),
             Hint => plan.hint(now),
             Want(trigger) => plan.want(now, trigger),
@@ -325,6 +328,7 @@ fn requests_go_first_in_every_state() {
 #[case::server_out_of_reach(settled(vec![(1.0, ServerFails(ErrorCode::Offline))]), State::Offline, None)]
 #[case::key_refused(settled(vec![(1.0, ServerFails(ErrorCode::Attention))]), State::Attention, None)]
 #[case::held_back(vec![(0.0, Cycle(Outcome::Stopped))], State::Attention, Some(false))]
+#[case::after_an_errand_that_moved_rows(settled(vec![(1.0, Moves), (2.0, Errand(Outcome::Synced))]), State::Idle, Some(true))]
 #[case::conflicts_alone(settled(vec![(1.0, Cycle(Outcome::Attention)), (1.0, Local(false))]), State::Idle, Some(true))]
 fn status_says_what_is_known(#[case] events: Vec<(f64, Happens)>, #[case] state: State, #[case] in_sync: Option<bool>) {
     let (plan, _) = plan_after(SETTINGS, events);

@@ -1,6 +1,7 @@
 //! Logging in: keys of the agent, key files, certificates, then a password, in OpenSSH's order.
 
 mod identity;
+mod inspect;
 mod secret;
 mod signer;
 
@@ -14,6 +15,7 @@ use russh::{MethodKind, MethodSet};
 use secrecy::{ExposeSecret, SecretString};
 
 use self::identity::{KeyFile, Offer, Private};
+pub use self::inspect::{AgentLook, KeyLook, KeyState, Keys, look_at_keys};
 use self::secret::PATIENCE;
 use self::signer::FileSigner;
 use super::fault::said;
