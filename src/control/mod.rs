@@ -5,6 +5,7 @@ mod error;
 mod event;
 pub mod handler;
 pub mod metrics;
+pub mod recent;
 mod reply;
 mod routes;
 pub mod server;

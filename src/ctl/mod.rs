@@ -23,6 +23,7 @@ pub(crate) mod style;
 mod sync_now;
 pub mod text;
 mod verify;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -15,13 +15,13 @@ use crate::control::types::{
 };
 
 /// A title as a hostile server could send it: it would clear the screen and name the window.
-const HOSTILE: &str = "Dress\x1b[2J\x1b]0;owned\x07\u{9b}31m\r\nfake line\u{202e}";
+pub(super) const HOSTILE: &str = "Dress\x1b[2J\x1b]0;owned\x07\u{9b}31m\r\nfake line\u{202e}";
 
-fn at(time: &str) -> Timestamp {
+pub(super) fn at(time: &str) -> Timestamp {
     time.parse().unwrap()
 }
 
-fn style() -> Style {
+pub(super) fn style() -> Style {
     Style {
         color: false,
         now: at("2026-11-23T10:35:12Z"),
@@ -29,7 +29,7 @@ fn style() -> Style {
     }
 }
 
-fn counts(rows: u64, assessed: u64) -> SideCounts {
+pub(super) fn counts(rows: u64, assessed: u64) -> SideCounts {
     SideCounts {
         pending_reviews: Some(12),
         pending_by_retailer: BTreeMap::from([("mango".to_owned(), 4), ("zara".to_owned(), 8)]),
@@ -53,7 +53,7 @@ fn counts(rows: u64, assessed: u64) -> SideCounts {
     }
 }
 
-fn synced() -> CycleSummary {
+pub(super) fn synced() -> CycleSummary {
     CycleSummary {
         cycle: Some(42),
         outcome: Outcome::Synced,

@@ -34,7 +34,7 @@ pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
 
 use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,
+    CheckReport, CycleSummary, DiffReport, Moved, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -81,6 +81,9 @@ pub trait Syncer: Send + 'static {
 
     /// What the server held at the end of the last cycle, if the cycle pushed and so was told. Given once; no network.
     fn counted_by_cycle(&mut self) -> Option<SideCounts>;
+
+    /// The rows that the last cycle moved, one by one, as far as they are told. Given once; no network.
+    fn moved_by_cycle(&mut self) -> Moved;
 
     /// Closes the connection to the server, if there is one; the next call that needs it opens a new one.
     fn disconnect(&mut self);

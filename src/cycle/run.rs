@@ -15,7 +15,7 @@ use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
 use super::readback::look_again;
 use super::{CycleError, Progress, Trigger, report};
-use crate::control::types::{CycleSummary, ErrorCode, Outcome, Phase, PhaseEvent, SyncRequest};
+use crate::control::types::{CycleSummary, ErrorCode, Moved, Outcome, Phase, PhaseEvent, SyncRequest};
 use crate::model::{RowOp, Side};
 use crate::replica::{Advance, Generation, Push, Pushed};
 
@@ -32,6 +32,7 @@ pub(super) async fn run(
     let mut total: Option<CycleSummary> = None;
     pair.counted = None;
     pair.backed_up = None;
+    pair.moved = Moved::default();
     for round in 0..ROUNDS {
         let since = Instant::now();
         pair.connect(progress).await?;
@@ -217,6 +218,7 @@ async fn carry_out(
     let left = ancestors.left_by(&pair.layout, &exchange.kept_out());
     pair.history.end(cycle, ended, left).await?;
     pair.carried_is_recorded(&summary.schema).await?;
+    report::tell_moves(&pair.layout, &exchange, &mut pair.moved);
     Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
 }
 

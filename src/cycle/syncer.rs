@@ -1,7 +1,7 @@
 //! What the daemon asks of the pair, answered. After an error a session whose state nobody knows is closed.
 
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
-use crate::control::types::{CheckReport, CycleSummary, DiffReport, SideCounts, SyncRequest, VerifyReport};
+use crate::control::types::{CheckReport, CycleSummary, DiffReport, Moved, SideCounts, SyncRequest, VerifyReport};
 use crate::model::Side;
 
 /// How often a cycle is begun because other laptops took backups in the same seconds.
@@ -131,6 +131,10 @@ impl Syncer for Pair {
 
     fn counted_by_cycle(&mut self) -> Option<SideCounts> {
         self.counted.take()
+    }
+
+    fn moved_by_cycle(&mut self) -> Moved {
+        std::mem::take(&mut self.moved)
     }
 
     fn disconnect(&mut self) {

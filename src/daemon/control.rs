@@ -6,7 +6,7 @@ use super::Handle;
 use super::errand::Errand;
 use super::tail;
 use crate::control::handler::{Handler, LogLines, LogsRequest, Request, Response};
-use crate::control::types::{ErrorBody, ErrorCode, Event};
+use crate::control::types::{ErrorBody, ErrorCode, Event, Recent};
 use crate::cycle::CycleError;
 
 impl Handler for Handle {
@@ -35,6 +35,10 @@ impl Handler for Handle {
 
     fn events(&self) -> broadcast::Receiver<Event> {
         Self::events(self)
+    }
+
+    fn recent(&self) -> Recent {
+        Self::recent(self)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::config::Config;
 use crate::control::handler::Response;
 use crate::control::metrics::Counters;
-use crate::control::types::{CycleSummary, ErrorCode, Event, Status, SyncRequest};
+use crate::control::types::{CycleSummary, ErrorCode, Event, Recent, Status, SyncRequest};
 use crate::cycle::CycleError;
 use crate::daemon::errand::Errand;
 
@@ -41,6 +41,7 @@ pub struct Handle {
     status: watch::Receiver<Status>,
     events: broadcast::Sender<Event>,
     counters: Arc<Mutex<Counters>>,
+    recent: Arc<Mutex<Recent>>,
     stop: Arc<watch::Sender<bool>>,
     log_dir: PathBuf,
 }
@@ -51,6 +52,7 @@ pub(super) struct Desk {
     pub status: watch::Sender<Status>,
     pub events: broadcast::Sender<Event>,
     pub counters: Arc<Mutex<Counters>>,
+    pub recent: Arc<Mutex<Recent>>,
     pub stop: watch::Receiver<bool>,
 }
 
@@ -60,12 +62,13 @@ pub(super) fn connect(status: Status, log_dir: PathBuf) -> (Handle, Desk) {
     let (publisher, status) = watch::channel(status);
     let (events, _) = broadcast::channel(EVENTS);
     let (stop, stopped) = watch::channel(false);
-    let counters = Arc::default();
+    let (counters, recent) = (Arc::default(), Arc::default());
     let desk = Desk {
         commands: inbox,
         status: publisher,
         events: events.clone(),
         counters: Arc::clone(&counters),
+        recent: Arc::clone(&recent),
         stop: stopped,
     };
     let handle = Handle {
@@ -73,6 +76,7 @@ pub(super) fn connect(status: Status, log_dir: PathBuf) -> (Handle, Desk) {
         status,
         events,
         counters,
+        recent,
         stop: Arc::new(stop),
         log_dir,
     };
@@ -102,6 +106,12 @@ impl Handle {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What happened lately, also before the start.
+    #[must_use]
+    pub fn recent(&self) -> Recent {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The folder of the log files.

@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use modsync::config::{Backup, Config, Daemon, EngineChoice, Local, Log, Remote, Safety, Sync};
 use modsync::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, Phase, PhaseEvent, SideCounts, Status, SyncRequest,
-    VerifyReport,
+    CheckReport, CycleSummary, DiffReport, ErrorCode, Moved, Outcome, Phase, PhaseEvent, SideCounts, Status,
+    SyncRequest, VerifyReport,
 };
 use modsync::cycle::{CycleError, Progress, Standing, Syncer, Trigger};
 use modsync::daemon::{FatalError, Handle, Pairs, Surroundings};
@@ -155,6 +155,10 @@ impl Syncer for Scripted {
 
     fn counted_by_cycle(&mut self) -> Option<SideCounts> {
         None
+    }
+
+    fn moved_by_cycle(&mut self) -> Moved {
+        Moved::default()
     }
 
     fn disconnect(&mut self) {

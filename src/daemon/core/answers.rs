@@ -68,6 +68,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         if after.local.is_some() {
             self.plan.local_counted(now);
         }
+        self.moved = after.moved;
         self.status.local = after.local.or(self.status.local.take());
         self.status.server = after.server.or(self.status.server.take());
     }
@@ -134,12 +135,16 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     /// to say when the two sides last met; so it does after a dry run.
     fn keep(&mut self, cycle: &CycleSummary) {
         log_cycle(cycle);
-        self.tell_cycle(cycle);
-        if !matches!(cycle.outcome, Outcome::Planned | Outcome::Offline) {
+        let news = self.memory.recent.add(cycle, std::mem::take(&mut self.moved));
+        let met = !matches!(cycle.outcome, Outcome::Planned | Outcome::Offline);
+        if met {
             self.status.last_cycle = Some(cycle.clone());
             self.memory.last_cycle = Some(cycle.clone());
+        }
+        if met || news {
             self.memory_file.save(&self.memory);
         }
+        self.tell_cycle(cycle);
     }
 }
 

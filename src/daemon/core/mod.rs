@@ -26,7 +26,7 @@ use super::watch::Watch;
 use super::worker::{Job, Worker};
 use super::{FatalError, Pairs};
 use crate::config::Config;
-use crate::control::types::{CycleSummary, Event, Phase, PhaseEvent, State, Status, SyncRequest};
+use crate::control::types::{CycleSummary, Event, Moved, Phase, PhaseEvent, State, Status, SyncRequest};
 use crate::cycle::{Syncer, Trigger};
 use requests::{Ask, Queue};
 
@@ -74,6 +74,8 @@ pub(super) struct Core<S, P, M> {
     refused_config: Option<String>,
     memory: Memory,
     memory_file: MemoryFile,
+    /// The rows that the cycle moved which just ended.
+    moved: Moved,
     watch: Watch,
     hints: mpsc::Receiver<()>,
     hint: mpsc::Sender<()>,
@@ -94,6 +96,10 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         let (strike, strikes) = mpsc::channel(1);
         let mut alarm = Alarm::new(strike);
         alarm.set(schedule).await?;
+        desk.recent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&memory.recent);
         let mut plan = Plan::new(settings(&config), now);
         plan.set_paused(now, memory.pause.is_some());
         let status = Status {
@@ -118,6 +124,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
             status,
             memory,
             memory_file,
+            moved: Moved::default(),
             hints,
             hint,
             alarm,
@@ -330,7 +337,15 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     fn tell_cycle(&mut self, cycle: &CycleSummary) {
         let counters = &self.desk.counters;
         counters.lock().unwrap_or_else(PoisonError::into_inner).record(cycle);
-        let _ = self.desk.events.send(Event::Cycle(Box::new(cycle.clone()))); // nobody listens
+        let recent = &self.memory.recent;
+        self.desk
+            .recent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(recent);
+        // Nobody may listen.
+        let _ = self.desk.events.send(Event::Cycle(Box::new(cycle.clone())));
+        let _ = self.desk.events.send(Event::Recent(Box::new(recent.clone())));
     }
 }
 
