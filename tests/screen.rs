@@ -85,7 +85,7 @@ impl Terminal {
     #[track_caller]
     fn until_ended(&self, code: i32) {
         let shown = self.until(&[&format!("ended {code} ")]);
-        let end = shown.lines().find(|line| line.starts_with("ended ")).unwrap();
+        let end = shown.lines().find(|line| line.contains("ended ")).unwrap();
         let words: Vec<&str> = end.split_whitespace().collect();
         assert!(words.contains(&"echo") && words.contains(&"icanon"), "{shown}");
         assert!(!shown.contains("q quits"), "the screen before it is back: {shown}");
