@@ -9,7 +9,7 @@ use std::sync::Arc;
 use modsync::control::handler::{Handler, Request, Response};
 use modsync::control::server;
 use modsync::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Status, VerifyReport,
+    CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Recent, Status, VerifyReport,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -40,8 +40,12 @@ impl Handler for Script {
     }
 
     fn events(&self) -> broadcast::Receiver<Event> {
-        // Its sender is gone: the stream ends after its first line.
+        // Its sender is gone: the stream ends after its first lines.
         broadcast::channel(1).1
+    }
+
+    fn recent(&self) -> Recent {
+        Recent::default()
     }
 }
 

@@ -76,6 +76,7 @@ fn effective(config: &Config) -> Vec<(&'static str, String)> {
         backup,
         daemon,
         log,
+        notify,
         tables: _,
     } = config;
     let hidden = |command: &Option<String>| command.as_ref().map(|_| "(a command, not shown)".to_owned());
@@ -110,6 +111,9 @@ fn effective(config: &Config) -> Vec<(&'static str, String)> {
         ("backup.min_interval", time(backup.min_interval)),
         ("backup.keep_last", some(backup.keep_last)),
         ("backup.keep_daily", some(backup.keep_daily)),
+        ("notify.enabled", some(notify.enabled)),
+        ("notify.command", hidden(&notify.command)),
+        ("notify.offline_after", time(notify.offline_after)),
         ("daemon.state_dir", some(daemon.state_dir.display())),
         ("daemon.socket", some(daemon.socket.display())),
         ("log.level", some(&log.level)),

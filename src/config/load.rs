@@ -75,6 +75,7 @@ pub fn load_noting(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
     let backup = build::backup(&mut reader);
     let daemon = build::daemon(&mut reader, environment, &places);
     let log = build::log(&mut reader);
+    let notify = build::notify(&mut reader);
     reader.refuse_the_rest();
     if text.is_none() && (local.is_none() || remote.is_none()) {
         reader.mistakes.insert(0, no_file(&places.file));
@@ -90,6 +91,7 @@ pub fn load_noting(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
                 tables: declared,
                 daemon,
                 log,
+                notify,
             };
             Ok(Loaded {
                 config,

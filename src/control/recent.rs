@@ -22,7 +22,7 @@ pub struct Recent {
     /// Oldest first. Failures of one kind in a row are one entry.
     pub cycles: Vec<CycleBrief>,
     /// What moved last; null when nothing has yet.
-    pub moved: Option<Moved>,
+    pub moved: Option<MovedRows>,
 }
 
 /// A cycle in short.
@@ -42,7 +42,7 @@ pub struct CycleBrief {
 
 /// Rows that a cycle moved, one by one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Moved {
+pub struct MovedRows {
     /// The cycle.
     pub cycle: Option<i64>,
     /// When it started.
@@ -53,7 +53,7 @@ pub struct Moved {
     pub more: u64,
 }
 
-impl Moved {
+impl MovedRows {
     /// Adds a row: it is told as long as there is room, and counted afterwards.
     pub fn add(&mut self, row: impl FnOnce() -> Move) {
         if self.moves.len() >= MOVES {
@@ -86,9 +86,16 @@ fn cut(cell: &mut Json) {
 }
 
 impl Recent {
+    /// When the last cycle started that ended well.
+    #[must_use]
+    pub fn last_success(&self) -> Option<Timestamp> {
+        let well = |cycle: &&CycleBrief| cycle.outcome.is_success();
+        self.cycles.iter().rev().find(well).and_then(|cycle| cycle.started)
+    }
+
     /// Takes in a cycle that ended, with the rows that it moved. Whether there is more to tell than that a server that
     /// was out of reach still is. A dry run is no cycle.
-    pub fn add(&mut self, cycle: &CycleSummary, moved: Moved) -> bool {
+    pub fn add(&mut self, cycle: &CycleSummary, moved: MovedRows) -> bool {
         if cycle.outcome == Outcome::Planned {
             return false;
         }
@@ -100,7 +107,7 @@ impl Recent {
             duration_ms: cycle.duration_ms,
         };
         if !moved.is_empty() {
-            self.moved = Some(Moved {
+            self.moved = Some(MovedRows {
                 cycle: cycle.cycle,
                 started: cycle.started,
                 ..moved
@@ -161,17 +168,17 @@ mod tests {
     #[test]
     fn a_server_that_stays_away_is_one_entry_and_what_moved_last_stays() {
         let mut recent = Recent::default();
-        let mut moved = Moved::default();
+        let mut moved = MovedRows::default();
         moved.add(|| row("a"));
         assert!(recent.add(&cycle(Outcome::Synced, Some(7), 1), moved));
-        assert!(recent.add(&cycle(Outcome::Offline, None, 0), Moved::default()));
-        assert!(!recent.add(&cycle(Outcome::Offline, None, 0), Moved::default()));
-        assert!(recent.add(&cycle(Outcome::Unchanged, None, 0), Moved::default()));
+        assert!(recent.add(&cycle(Outcome::Offline, None, 0), MovedRows::default()));
+        assert!(!recent.add(&cycle(Outcome::Offline, None, 0), MovedRows::default()));
+        assert!(recent.add(&cycle(Outcome::Unchanged, None, 0), MovedRows::default()));
         assert!(
-            recent.add(&cycle(Outcome::Unchanged, None, 0), Moved::default()),
+            recent.add(&cycle(Outcome::Unchanged, None, 0), MovedRows::default()),
             "quiet cycles are told one by one"
         );
-        assert!(!recent.add(&cycle(Outcome::Planned, None, 9), Moved::default()));
+        assert!(!recent.add(&cycle(Outcome::Planned, None, 9), MovedRows::default()));
         let outcomes: Vec<Outcome> = recent.cycles.iter().map(|cycle| cycle.outcome).collect();
         assert_eq!(
             outcomes,
@@ -189,7 +196,7 @@ mod tests {
     fn it_never_grows_beyond_its_bounds() {
         let mut recent = Recent::default();
         for number in 0..1000 {
-            let mut moved = Moved::default();
+            let mut moved = MovedRows::default();
             for _ in 0..100 {
                 moved.add(|| row(&"é".repeat(5000)));
             }

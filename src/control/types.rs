@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 pub use super::error::{ErrorBody, ErrorCode};
 pub use super::event::{Event, Phase, PhaseEvent};
-pub use super::recent::{CycleBrief, Moved, Recent};
+pub use super::recent::{CycleBrief, MovedRows, Recent};
 pub use crate::model::{ObjectKind, Side, Skipped};
 
 /// What the daemon is doing.

@@ -34,7 +34,7 @@ pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
 
 use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, Moved, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,
+    CheckReport, CycleSummary, DiffReport, MovedRows, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -83,7 +83,7 @@ pub trait Syncer: Send + 'static {
     fn counted_by_cycle(&mut self) -> Option<SideCounts>;
 
     /// The rows that the last cycle moved, one by one, as far as they are told. Given once; no network.
-    fn moved_by_cycle(&mut self) -> Moved;
+    fn moved_by_cycle(&mut self) -> MovedRows;
 
     /// Closes the connection to the server, if there is one; the next call that needs it opens a new one.
     fn disconnect(&mut self);

@@ -11,7 +11,7 @@ use super::reach::{OverSsh, Reach};
 use super::schema::{Change, Drift};
 use super::{CycleError, client, first};
 use crate::config::{Config, EngineChoice};
-use crate::control::types::{Moved, Phase, PhaseEvent, SideCounts, SyncRequest};
+use crate::control::types::{MovedRows, Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side};
 use crate::random;
@@ -49,7 +49,7 @@ pub struct Pair {
     /// What the server held when the last cycle had pushed.
     pub(super) counted: Option<SideCounts>,
     /// The rows that the last cycle moved.
-    pub(super) moved: Moved,
+    pub(super) moved: MovedRows,
     /// Whether another laptop had given a backup the name that ours was to get.
     pub(super) name_taken: bool,
     pub(super) health: Health,
@@ -107,7 +107,7 @@ impl Pair {
             carried: Vec::new(),
             backed_up: None,
             counted: None,
-            moved: Moved::default(),
+            moved: MovedRows::default(),
             name_taken: false,
             health: Health::default(),
             notes: note.into_iter().chain(copied).collect(),

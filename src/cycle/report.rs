@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::exchange::Exchange;
 use super::history::{JournalTable, Written};
 use super::layout::Layout;
-use crate::control::types::{ColumnMove, ConflictColumn, ConflictRecord, Move, Moved, TableMoves};
+use crate::control::types::{ColumnMove, ConflictColumn, ConflictRecord, Move, MovedRows, TableMoves};
 use crate::merge::{Conflict, Reason};
 use crate::model::{Key, Row, RowOp, Side, Table, Value};
 
@@ -72,7 +72,7 @@ pub fn describe_moves(layout: &Layout, exchange: &Exchange) -> Vec<Move> {
 }
 
 /// The first writes of an exchange, and how many more there are.
-pub fn tell_moves(layout: &Layout, exchange: &Exchange, moved: &mut Moved) {
+pub fn tell_moves(layout: &Layout, exchange: &Exchange, moved: &mut MovedRows) {
     for (table, side, op) in writes(layout, exchange) {
         moved.add(|| describe_move(table, side, op.before(), op.after()));
     }

@@ -15,7 +15,7 @@ use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
 use super::readback::look_again;
 use super::{CycleError, Progress, Trigger, report};
-use crate::control::types::{CycleSummary, ErrorCode, Moved, Outcome, Phase, PhaseEvent, SyncRequest};
+use crate::control::types::{CycleSummary, ErrorCode, MovedRows, Outcome, Phase, PhaseEvent, SyncRequest};
 use crate::model::{RowOp, Side};
 use crate::replica::{Advance, Generation, Push, Pushed};
 
@@ -32,7 +32,7 @@ pub(super) async fn run(
     let mut total: Option<CycleSummary> = None;
     pair.counted = None;
     pair.backed_up = None;
-    pair.moved = Moved::default();
+    pair.moved = MovedRows::default();
     for round in 0..ROUNDS {
         let since = Instant::now();
         pair.connect(progress).await?;

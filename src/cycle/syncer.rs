@@ -1,7 +1,7 @@
 //! What the daemon asks of the pair, answered. After an error a session whose state nobody knows is closed.
 
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
-use crate::control::types::{CheckReport, CycleSummary, DiffReport, Moved, SideCounts, SyncRequest, VerifyReport};
+use crate::control::types::{CheckReport, CycleSummary, DiffReport, MovedRows, SideCounts, SyncRequest, VerifyReport};
 use crate::model::Side;
 
 /// How often a cycle is begun because other laptops took backups in the same seconds.
@@ -133,7 +133,7 @@ impl Syncer for Pair {
         self.counted.take()
     }
 
-    fn moved_by_cycle(&mut self) -> Moved {
+    fn moved_by_cycle(&mut self) -> MovedRows {
         std::mem::take(&mut self.moved)
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::control::handler::Response;
@@ -102,10 +103,15 @@ impl Handle {
         self.events.subscribe()
     }
 
-    /// What was counted since the start.
+    /// What was counted since the start, up to now.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((state, _)) = counters.state {
+            counters.enter(state, Instant::now());
+        }
+        counters.resident_bytes = resident_bytes();
+        counters
     }
 
     /// What happened lately, also before the start.
@@ -176,6 +182,13 @@ impl Handle {
         self.commands.send(command(reply)).await.map_err(|_| ending())?;
         answer.await.unwrap_or_else(|_| Err(ending()))
     }
+}
+
+/// The memory that this process takes. Linux alone tells it without a system call of its own.
+fn resident_bytes() -> Option<u64> {
+    let sizes = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = sizes.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
 }
 
 /// What those hear who wait while the daemon ends.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::notices::Told;
 use crate::control::types::{CycleSummary, Recent};
 
 /// The file's contents. Unknown fields are left alone, missing ones have their default.
@@ -19,6 +20,10 @@ pub(super) struct Memory {
     pub last_cycle: Option<CycleSummary>,
     /// The cycles before it.
     pub recent: Recent,
+    /// When a cycle last took a backup.
+    pub last_backup: Option<Timestamp>,
+    /// What a person was told.
+    pub told: Told,
 }
 
 /// A pause.
@@ -91,6 +96,8 @@ mod tests {
             }),
             last_cycle: Some(CycleSummary::default()),
             recent: Recent::default(),
+            last_backup: None,
+            told: Told::default(),
         };
         file.save(&memory);
         assert_eq!(file.load(), memory);

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::errand::Errand;
 use crate::control::handler::Response;
-use crate::control::types::{CycleSummary, ErrorCode, Moved, Outcome, PhaseEvent, SideCounts, SyncRequest};
+use crate::control::types::{CycleSummary, ErrorCode, MovedRows, Outcome, PhaseEvent, SideCounts, SyncRequest};
 use crate::cycle::{CycleError, Standing, Syncer, Trigger};
 
 /// The longest wait for the server's answer to "did you change?", which is one round trip behind at most one lock of
@@ -58,7 +58,7 @@ pub(super) struct Aftermath {
     pub server: Option<SideCounts>,
     pub standing: Option<Standing>,
     /// The rows that a cycle moved.
-    pub moved: Moved,
+    pub moved: MovedRows,
 }
 
 /// What the worker tells the loop.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use modsync::config::{Backup, Config, Daemon, EngineChoice, Local, Log, Remote, Safety, Sync};
+use modsync::config::{Backup, Config, Daemon, EngineChoice, Local, Log, Notify, Remote, Safety, Sync};
 use modsync::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorCode, Moved, Outcome, Phase, PhaseEvent, SideCounts, Status,
+    CheckReport, CycleSummary, DiffReport, ErrorCode, MovedRows, Outcome, Phase, PhaseEvent, SideCounts, Status,
     SyncRequest, VerifyReport,
 };
 use modsync::cycle::{CycleError, Progress, Standing, Syncer, Trigger};
@@ -157,8 +157,8 @@ impl Syncer for Scripted {
         None
     }
 
-    fn moved_by_cycle(&mut self) -> Moved {
-        Moved::default()
+    fn moved_by_cycle(&mut self) -> MovedRows {
+        MovedRows::default()
     }
 
     fn disconnect(&mut self) {
@@ -344,6 +344,11 @@ pub fn config(folder: &Path) -> Config {
         log: Log {
             level: "info".to_owned(),
             keep_days: 14,
+        },
+        notify: Notify {
+            enabled: false,
+            command: None,
+            offline_after: Duration::from_secs(24 * 3600),
         },
     }
 }

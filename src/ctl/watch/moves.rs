@@ -5,12 +5,12 @@ use serde_json::Value as Json;
 
 use super::paint::Paint;
 use super::view::heading;
-use crate::control::types::{Move, Moved, Side};
+use crate::control::types::{Move, MovedRows, Side};
 use crate::ctl::style::{Style, Tone};
 use crate::ctl::{row, text};
 
 /// A heading, the rows, and how many more there are.
-pub(super) fn lines(moved: Option<&Moved>, style: &Style, paint: Paint, width: usize) -> Vec<Line<'static>> {
+pub(super) fn lines(moved: Option<&MovedRows>, style: &Style, paint: Paint, width: usize) -> Vec<Line<'static>> {
     let Some(moved) = moved else {
         return Vec::new();
     };

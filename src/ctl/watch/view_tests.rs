@@ -6,7 +6,7 @@ use ratatui::style::Color;
 use serde_json::json;
 
 use super::*;
-use crate::control::types::{ColumnMove, CycleBrief, Move, Moved, Outcome, Phase, Recent, Side, Skipped};
+use crate::control::types::{ColumnMove, CycleBrief, Move, MovedRows, Outcome, Phase, Recent, Side, Skipped};
 use crate::ctl::render_tests::{HOSTILE, at, counts, style, synced};
 
 fn moved(table: &str, to: Side, action: &str, key: &str, columns: &[(&str, &str, &str)]) -> Move {
@@ -51,7 +51,7 @@ fn recent() -> Recent {
     ];
     Recent {
         cycles: outcomes.into_iter().enumerate().map(cycle).cycle().take(30).collect(),
-        moved: Some(Moved {
+        moved: Some(MovedRows {
             cycle: Some(42),
             started: Some(at("2026-11-23T10:35:00Z")),
             moves: vec![

@@ -29,16 +29,19 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         let now = Instant::now();
         match done {
             Done::Synced(result, aftermath) => {
+                self.heed_reach(&result);
                 self.heed(now, aftermath);
                 self.cycle_ended(now, running, &result);
             }
             Done::Answered(result, aftermath) => {
+                self.heed_reach(&result);
                 self.heed(now, aftermath);
                 self.errand_ended(now, running, result);
             }
             Done::LookedLocal(result) => self.plan.local_looked(now, result),
             Done::LookedServer(result) => {
                 self.server_spoke(result.is_ok());
+                self.heed_reach(&result);
                 self.plan.server_looked(now, result, random());
             }
             Done::CountedLocal(result) => {
@@ -64,6 +67,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         if let Some(standing) = after.standing {
             self.status.left_out = standing.left_out;
             self.status.conflicts = standing.conflicts;
+            self.standing_is_known = true;
         }
         if after.local.is_some() {
             self.plan.local_counted(now);
@@ -140,6 +144,9 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         if met {
             self.status.last_cycle = Some(cycle.clone());
             self.memory.last_cycle = Some(cycle.clone());
+            if cycle.backup.is_some() {
+                self.memory.last_backup = cycle.started;
+            }
         }
         if met || news {
             self.memory_file.save(&self.memory);
