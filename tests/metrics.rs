@@ -68,7 +68,8 @@ fn documented() -> BTreeMap<String, Metric> {
     let text = std::fs::read_to_string(path).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `modsync_"));
     let cells = rows.map(|row| {
-        let cells: Vec<&str> = row.split(" | ").map(str::trim).collect();
+        let row = row.strip_suffix('|').unwrap();
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let [name, kind, labels, meaning] = cells.as_slice() else {
             panic!("four cells: {row}")
         };

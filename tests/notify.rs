@@ -88,8 +88,8 @@ fn a_server_that_stays_away_is_told_once_and_again_when_it_came_back_in_between(
     daemon.until_in_sync();
     let offline = "offline: modsync: the server is out of reach";
     for times in 1..=2 {
-        world.sshd.stop();
         world.sshd.kill_sessions();
+        world.sshd.stop();
         until_told(&world, &vec![offline; times]);
         let text = std::fs::read_to_string(world.path("told.text")).unwrap();
         assert!(
