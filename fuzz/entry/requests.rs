@@ -9,7 +9,8 @@ use std::sync::Arc;
 use modsync::control::handler::{Handler, Request, Response};
 use modsync::control::server;
 use modsync::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Recent, Status, VerifyReport,
+    BackupList, BackupsAnswer, CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Recent, Status,
+    VerifyReport,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -34,6 +35,7 @@ impl Handler for Script {
             }
             Request::Diff(_) => Response::Diff(Box::<DiffReport>::default()),
             Request::Verify => Response::Verify(Box::<VerifyReport>::default()),
+            Request::Backups(_) => Response::Backups(Box::new(BackupsAnswer::List(BackupList::default()))),
             Request::Metrics => Response::Metrics(Box::default(), Box::default()),
             Request::Logs(_) => Response::Logs(Box::pin(futures_util::stream::iter(["a line".to_owned()]))),
         })

@@ -159,7 +159,11 @@ pub(super) fn daemon(reader: &mut Reader, environment: &Environment, places: &Pl
         );
         reader.mistakes.push(Fault::from(message).at(origin, "daemon.socket"));
     }
-    Daemon { state_dir, socket }
+    Daemon {
+        name: places.name.clone(),
+        state_dir,
+        socket,
+    }
 }
 
 /// `[log]`.

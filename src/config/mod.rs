@@ -22,7 +22,7 @@ mod values;
 
 pub use check::check;
 pub use environment::Environment;
-pub use load::{LoadOptions, Loaded, find_socket, load, load_noting};
+pub use load::{LoadOptions, Loaded, find_socket, load, load_noting, of_text};
 pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use places::Places;
 pub use quantity::{format_duration, parse_duration};
@@ -190,6 +190,8 @@ pub struct GroupConfig {
 /// `[daemon]`.
 #[derive(Clone, Debug)]
 pub struct Daemon {
+    /// The pair's name; `None` for the only pair, or the first.
+    pub name: Option<String>,
     /// Where the base, the journal and the history live.
     pub state_dir: PathBuf,
     /// The control socket.

@@ -12,7 +12,8 @@ use tokio::sync::broadcast;
 
 use super::metrics::Counters;
 use super::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorBody, Event, PauseRequest, Recent, Status, SyncRequest, VerifyReport,
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorBody, Event, PauseRequest, Recent,
+    Status, SyncRequest, VerifyReport,
 };
 
 /// Everything that a client can ask, apart from the event stream ([`Handler::events`]).
@@ -30,6 +31,8 @@ pub enum Request {
     Diff(DiffRequest),
     /// Both sides compared by contents. Answer: [`Response::Verify`].
     Verify,
+    /// The server's backups. Answer: [`Response::Backups`].
+    Backups(BackupsRequest),
     /// No cycle by itself until then. Answer: [`Response::Status`] as it is afterwards.
     Pause(PauseRequest),
     /// The end of a pause. Answer: [`Response::Status`] as it is afterwards.
@@ -88,6 +91,8 @@ pub enum Response {
     Diff(Box<DiffReport>),
     /// For `Verify`.
     Verify(Box<VerifyReport>),
+    /// For `Backups`.
+    Backups(Box<BackupsAnswer>),
     /// For `Metrics`.
     Metrics(Box<Status>, Box<Counters>),
     /// For `Logs`. Dropped when the client leaves.
@@ -100,6 +105,7 @@ impl Response {
     pub fn cycle(&self) -> Option<&CycleSummary> {
         match self {
             Self::Cycle(cycle) => Some(cycle),
+            Self::Backups(answer) => answer.cycle(),
             _ => None,
         }
     }

@@ -1,5 +1,7 @@
 //! The control socket: HTTP over a Unix socket that only its owner may open.
 
+pub mod addressed;
+mod backups;
 pub mod client;
 mod error;
 mod event;

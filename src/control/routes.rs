@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::handler::{Handler, Request, Response};
 use super::reply::{self, bad_request};
-use super::types::{ErrorBody, ErrorCode};
+use super::types::{BackupsRequest, ErrorBody, ErrorCode};
 use super::{metrics, stream};
 
 /// The largest request body. The largest that makes sense has some hundred bytes.
@@ -26,7 +26,8 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What exists, for whoever asked for something else.
-const ROUTES: &str = "GET /v1/status, POST /v1/sync, GET /v1/check, GET /v1/diff, GET /v1/verify, POST /v1/pause, \
+const ROUTES: &str = "GET /v1/status, POST /v1/sync, GET /v1/check, GET /v1/diff, GET /v1/verify, GET /v1/backups, \
+                      POST /v1/backups/create, POST /v1/backups/verify, POST /v1/backups/restore, POST /v1/backups/prune, POST /v1/pause, \
                       POST /v1/resume, GET /v1/events, GET /v1/logs, GET /metrics";
 
 /// What every route needs.
@@ -61,6 +62,28 @@ pub(super) fn router<H: Handler>(handler: Arc<H>, stopped: watch::Receiver<bool>
         .route(
             "/v1/sync",
             post(async |s: Shares<H>, b: Body| s.answer_body(b, Request::Sync).await),
+        )
+        .route(
+            "/v1/backups",
+            get(async |s: Shares<H>| s.answer(Request::Backups(BackupsRequest::List)).await),
+        )
+        .route(
+            "/v1/backups/create",
+            post(async |s: Shares<H>| s.answer(Request::Backups(BackupsRequest::Create)).await),
+        )
+        .route(
+            "/v1/backups/verify",
+            post(async |s: Shares<H>, b: Body| s.answer_body(b, |r| Request::Backups(BackupsRequest::Verify(r))).await),
+        )
+        .route(
+            "/v1/backups/restore",
+            post(async |s: Shares<H>, b: Body| {
+                s.answer_body(b, |r| Request::Backups(BackupsRequest::Restore(r))).await
+            }),
+        )
+        .route(
+            "/v1/backups/prune",
+            post(async |s: Shares<H>, b: Body| s.answer_body(b, |r| Request::Backups(BackupsRequest::Prune(r))).await),
         )
         .route(
             "/v1/pause",
@@ -136,6 +159,7 @@ impl<H: Handler> Shared<H> {
             Response::Check(report) => reply::json(StatusCode::OK, &report),
             Response::Diff(report) => reply::json(StatusCode::OK, &report),
             Response::Verify(report) => reply::json(StatusCode::OK, &report),
+            Response::Backups(answer) => reply::json(StatusCode::OK, &answer),
             Response::Metrics(status, counters) => {
                 reply::text(metrics::CONTENT_TYPE, metrics::render(&status, &counters))
             }

@@ -8,6 +8,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+pub use super::backups::{
+    BackupInfo, BackupList, BackupRule, BackupsAnswer, BackupsRequest, PruneReport, PruneRequest, RestoreLeft,
+    RestoreReport, RestoreRequest, RestoreRow, RestoreTable, Take, VerifyBackups,
+};
 pub use super::error::{ErrorBody, ErrorCode};
 pub use super::event::{Event, Phase, PhaseEvent};
 pub use super::recent::{CycleBrief, MovedRows, Recent};
@@ -152,8 +156,12 @@ pub struct CycleSummary {
     pub reason: Option<String>,
     /// What to do about it, with the command to paste; null when there is nothing to do.
     pub hint: Option<String>,
-    /// What started it: "watch", "schedule", "poll", "sync-now", "start", "wake", "reload".
+    /// What started it: "watch", "schedule", "poll", "sync-now", "start", "wake", "reload", "undo", "resolve",
+    /// "restore", "self-test".
     pub trigger: String,
+    /// The cycle that it took back; null unless the trigger is "undo".
+    #[serde(default)]
+    pub undoes: Option<i64>,
     /// When it started.
     pub started: Option<Timestamp>,
     /// Rows that the laptop took from the server (inserted or updated).

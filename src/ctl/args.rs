@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{check, completions, diff, logs, pause, status, sync_now};
+use super::{backups, check, completions, diff, logs, pause, status, sync_now};
 
 /// Asks modsyncd, the daemon that keeps two databases in sync, and tells it what to do.
 #[derive(Debug, Parser)]
@@ -75,6 +75,7 @@ pub(super) enum Verb {
     /// differs. Writes nothing.
     #[command(after_help = super::verify::EXAMPLES)]
     Verify,
+    Backups(backups::Args),
     Pause(pause::Args),
     /// End a pause
     #[command(after_help = pause::RESUME_EXAMPLES)]

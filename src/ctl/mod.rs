@@ -4,8 +4,10 @@
 //! for the verbs that go on). Errors go to standard error, with `--json` to standard output as the document.
 
 mod args;
+mod backups;
 mod check;
 mod completions;
+mod confirm;
 mod counts;
 mod cycle;
 mod diff;
@@ -76,6 +78,7 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<Exit, Failure> {
         Verb::Check(args) => check::run(&args, context).await,
         Verb::Diff(args) => diff::run(args, context).await,
         Verb::Verify => verify::run(context).await,
+        Verb::Backups(args) => backups::run(args, context).await,
         Verb::Pause(args) => pause::pause(&args, context).await,
         Verb::Resume => pause::resume(context).await,
         Verb::Logs(args) => logs::run(&args, context).await,

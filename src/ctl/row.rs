@@ -55,7 +55,7 @@ pub(super) fn conflict(record: &ConflictRecord, style: &Style) -> Vec<String> {
 }
 
 /// "url=https://…" or "a=1 b=2".
-fn key(key: &BTreeMap<String, Json>) -> String {
+pub(super) fn key(key: &BTreeMap<String, Json>) -> String {
     let cells = key
         .iter()
         .map(|(column, cell)| format!("{}={}", text::safe(column), text::short(&plain(cell), 200)));

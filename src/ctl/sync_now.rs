@@ -1,6 +1,6 @@
 //! `modsyncctl sync-now`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,11 +8,12 @@ use serde::Serialize;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use super::confirm::confirm;
 use super::exit::Exit;
 use super::out::{Failure, complain};
 use super::{Context, cycle};
 use crate::control::client::Synced;
-use crate::control::types::{CycleSummary, ErrorBody, ErrorCode, Event, Outcome, SyncRequest};
+use crate::control::types::{CycleSummary, Event, Outcome, SyncRequest};
 
 /// Run a pull-then-push cycle now, and wait for it
 ///
@@ -76,7 +77,10 @@ struct Queued {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     if args.allow_deletes && !args.dry_run && !args.yes {
-        confirm("Carry out deletions beyond the limit, on both sides?")?;
+        confirm(
+            "sync with --allow-deletes",
+            "Carry out deletions beyond the limit, on both sides?",
+        )?;
     }
     let mut progress = Progress::new(!context.out.is_json());
     let synced = context.client.sync(&args.into(), |event| progress.hear(event)).await;
@@ -131,30 +135,6 @@ fn hint(outcome: Outcome) -> Option<&'static str> {
         Outcome::Offline => Some("`modsyncctl status` says when it tries next"),
         Outcome::Failed => Some("`modsyncctl logs` tells more"),
         _ => None,
-    }
-}
-
-/// Asks on the terminal; without one, `--yes` has to say it.
-fn confirm(question: &str) -> Result<(), Failure> {
-    let refuse = |error: &str| {
-        let hint = Some("--yes says that it is meant".to_owned());
-        Failure::Daemon(ErrorBody {
-            code: ErrorCode::BadRequest,
-            error: error.to_owned(),
-            hint,
-        })
-    };
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(refuse("sync with --allow-deletes: there is no terminal to ask on"));
-    }
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} [y/N] ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(refuse("sync with --allow-deletes: not confirmed")),
     }
 }
 

@@ -43,6 +43,7 @@ impl Account {
     pub(super) fn summary(&self, pair: &Pair) -> CycleSummary {
         self.line(pair).put_into(CycleSummary {
             trigger: self.trigger.as_str().to_owned(),
+            undoes: self.trigger.undoes(),
             started: Some(self.started),
             duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
             ..CycleSummary::default()

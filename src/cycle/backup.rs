@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::io::AsyncReadExt as _;
 
+use super::backups::shelf::{self, Kept};
 use super::{CycleError, History, Pair, Trigger};
 use crate::config::{self, EngineChoice};
 use crate::control::types::SyncRequest;
 use crate::replica::SqlError;
 use crate::ssh::Link;
-use crate::ssh::sftp::SftpError;
 
 /// Stands between the database's name and the time in a backup's name.
-const INFIX: &str = ".backup_";
+pub(super) const INFIX: &str = ".backup_";
 
 /// The path of a backup taken now: `products.db.backup_YYYYMMDD_HHMMSS`, in UTC so that names sort by age.
 #[must_use]
@@ -33,40 +33,59 @@ pub fn time(database: &str, name: &str) -> Option<Timestamp> {
     time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-/// Which backups (times, in any order) are kept no longer: all but the newest `keep_last`, and the newest of each of
-/// the last `keep_daily` days on which one was taken.
+/// Why each backup (times, in any order) is kept, newest first: it is one of the newest `keep_last`, or the newest of one of the
+/// last `keep_daily` days on which one was taken. `None`: it is kept no longer.
 #[must_use]
-pub fn expired(times: &[Timestamp], keep_last: u32, keep_daily: u32) -> Vec<Timestamp> {
+pub fn rotation(times: &[Timestamp], keep_last: u32, keep_daily: u32) -> Vec<(Timestamp, Option<&'static str>)> {
     let mut newest_first = times.to_vec();
     newest_first.sort_unstable_by(|a, b| b.cmp(a));
-    let day = |time: &Timestamp| time.to_zoned(TimeZone::UTC).date();
     let mut days = Vec::new();
-    let mut expired = Vec::new();
-    for (index, time) in newest_first.iter().enumerate() {
-        let first_of_day = !days.contains(&day(time));
+    let why = newest_first.into_iter().enumerate().map(|(index, time)| {
+        let day = time.to_zoned(TimeZone::UTC).date();
+        let first_of_day = !days.contains(&day);
         if first_of_day {
-            days.push(day(time));
+            days.push(day);
         }
         let daily = first_of_day && days.len() <= keep_daily as usize;
-        if index >= keep_last as usize && !daily {
-            expired.push(*time);
-        }
-    }
-    expired
+        let why = match (index < keep_last as usize, daily) {
+            (true, _) => Some("last"),
+            (_, true) => Some("daily"),
+            _ => None,
+        };
+        (time, why)
+    });
+    why.collect()
+}
+
+/// What goes of these backups by the config's rule: those that are kept no longer, and what was cut off long ago. One that
+/// was cut off is no backup, and counts for none. The newest one always stays.
+pub(super) fn expired(kept: &[Kept], rule: &config::Backup, now: Timestamp) -> Vec<Timestamp> {
+    let whole: Vec<Timestamp> = kept.iter().filter(|kept| kept.whole).map(|kept| kept.time).collect();
+    let old = rotation(&whole, rule.keep_last.max(1), rule.keep_daily);
+    let old = old.into_iter().filter(|(_, why)| why.is_none()).map(|(time, _)| time);
+    let cut_off = kept.iter().filter(|kept| !kept.whole && is_abandoned(kept.time, now));
+    old.chain(cut_off.map(|kept| kept.time)).collect()
+}
+
+/// Whether a backup that is not complete will never be: another laptop may be writing a younger one.
+pub(super) fn is_abandoned(time: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(time) > UNFINISHED
 }
 
 impl Pair {
     /// Whether a backup is to be taken before the server is written to: not when this cycle has one. A cycle that a person
     /// asked for always takes one.
     pub(super) async fn backup_is_due(&mut self, request: &SyncRequest, trigger: Trigger) -> Result<bool, CycleError> {
-        if request.no_backup || !self.config.backup.enabled || self.backed_up.is_some() {
+        // What a person restores must be there to be taken back, whatever the config says of backups.
+        let enabled = self.config.backup.enabled || trigger == Trigger::Restore;
+        if request.no_backup || !enabled || self.backed_up.is_some() {
             return Ok(false);
         }
         // One from the future was taken when the clock was wrong: nobody knows how old it is.
         let last = remembered(&self.history, LAST).await?;
         let now = Timestamp::now();
         let age = last.and_then(|last| std::time::Duration::try_from(now.duration_since(last)).ok());
-        Ok(trigger == Trigger::SyncNow || age.is_none_or(|age| age >= self.config.backup.min_interval))
+        Ok(trigger.is_asked_for() || age.is_none_or(|age| age >= self.config.backup.min_interval))
     }
 
     /// The path of the backup to take before the server is written to; `None` when none is due.
@@ -75,9 +94,14 @@ impl Pair {
         request: &SyncRequest,
         trigger: Trigger,
     ) -> Result<Option<String>, CycleError> {
-        if !self.backup_is_due(request, trigger).await? {
-            return Ok(None);
+        match self.backup_is_due(request, trigger).await? {
+            true => self.next_backup().await.map(Some),
+            false => Ok(None),
         }
+    }
+
+    /// The path of a backup that is taken now.
+    pub(super) async fn next_backup(&mut self) -> Result<String, CycleError> {
         let now = Timestamp::now();
         // Names go by the second. One that was given out before may be there, unfinished, after a cycle that was cut off.
         let named = remembered(&self.history, NAMED).await?;
@@ -87,7 +111,7 @@ impl Pair {
         };
         self.history.keep_fact(NAMED, time.to_string()).await?;
         let (_, server) = self.both()?;
-        Ok(Some(path(&server.hello.database, time)))
+        Ok(path(&server.hello.database, time))
     }
 
     /// Takes note of why a backup could not be taken, if it is that another laptop took one in the same second. Another
@@ -99,23 +123,35 @@ impl Pair {
     /// Takes note of a backup, and tidies up behind the cycle's back: the new file gets the database's owner and
     /// permissions, old ones go.
     pub(super) async fn backup_taken(&mut self, backup: String) -> Result<(), CycleError> {
-        let (_, server) = self.both()?;
-        let (link, database) = (Arc::clone(&server.link), server.hello.database.clone());
         let name = file_name(&backup).to_owned();
         self.history.keep_fact(LAST, Timestamp::now().to_string()).await?;
         self.history.keep_fact(FILE, backup.clone()).await?;
-        let (keep, engine) = (self.config.backup.clone(), self.config.remote.engine);
-        tokio::spawn(async move {
-            let tidied = match engine {
-                EngineChoice::Sftp => tidy_by_files(&*link, &database, &keep).await,
-                _ => tidy(&*link, &database, &backup, &keep).await,
-            };
-            if let Err(error) = tidied {
+        let (rule, engine, spared) = (
+            self.config.backup.clone(),
+            self.config.remote.engine,
+            self.restored_from,
+        );
+        let (_, server) = self.both()?;
+        let (link, database) = (Arc::clone(&server.link), server.hello.database.clone());
+        server.tidying = Some(tokio::spawn(async move {
+            let tidied = tidy(&*link, &database, &backup, &rule, engine, spared);
+            let tidied = tokio::time::timeout(TIDYING, tidied).await;
+            if let Err(error) = tidied.unwrap_or_else(|_| Err(CycleError::failed(format!("no end within {TIDYING:?}"))))
+            {
                 tracing::warn!(%error, backup, "the backup is there, but its owner or the old backups could not be set right");
             }
-        });
+        }));
         self.backed_up = Some(name);
         Ok(())
+    }
+
+    /// Waits for what goes on behind the last backup: it goes over the same line, whose traffic would count for whoever comes
+    /// next.
+    pub(super) async fn tidied(&mut self) {
+        if let Some(tidying) = self.server.as_mut().and_then(|server| server.tidying.take()) {
+            // It has said what went wrong.
+            let _ = tidying.await;
+        }
     }
 }
 
@@ -131,59 +167,40 @@ const NAMED: &str = "last_backup_name";
 /// How long an unfinished backup is left alone: another laptop may be writing it.
 const UNFINISHED: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
+/// How long the tidying behind a backup may take.
+const TIDYING: std::time::Duration = std::time::Duration::from_secs(60);
+
 async fn remembered(history: &History, fact: &'static str) -> Result<Option<Timestamp>, CycleError> {
     let text = history.fact(fact).await?;
     Ok(text.and_then(|text| text.parse().ok()))
 }
 
-fn file_name(path: &str) -> &str {
+pub(super) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-async fn tidy(link: &dyn Link, database: &str, backup: &str, keep: &config::Backup) -> Result<(), CycleError> {
-    let (db, new) = (quoted(database)?, quoted(backup)?);
-    // One that was cut off is empty or has its journal beside it. It is no backup, and counts for none.
-    let listing = command(
-        link,
-        &format!(
-            "chmod --reference={db} -- {new}; chown --reference={db} -- {new}; for f in {db}{INFIX}*; do \
-             if [ -s \"$f\" ] && [ ! -e \"$f-journal\" ]; then printf 'whole %s\\n' \"$f\"; else printf 'part %s\\n' \"$f\"; fi; done"
-        ),
-    )
-    .await?;
-    let times = |kind: &str| -> Vec<Timestamp> {
-        let names = listing.lines().filter_map(|line| line.strip_prefix(kind));
-        names.filter_map(|name| time(database, name)).collect()
-    };
-    let mut old = expired(&times("whole "), keep.keep_last.max(1), keep.keep_daily);
-    let newest = time(database, backup).unwrap_or_else(Timestamp::now);
-    old.extend(
-        times("part ")
-            .iter()
-            .filter(|time| newest.duration_since(**time) > UNFINISHED),
-    );
-    if old.is_empty() {
-        return Ok(());
+async fn tidy(
+    link: &dyn Link,
+    database: &str,
+    backup: &str,
+    rule: &config::Backup,
+    engine: EngineChoice,
+    spared: Option<Timestamp>,
+) -> Result<(), CycleError> {
+    // Where files are exchanged the backup is the replaced file itself, with its owner and permissions.
+    if engine != EngineChoice::Sftp {
+        let (db, new) = (quoted(database)?, quoted(backup)?);
+        let like = format!("chmod --reference={db} -- {new}; chown --reference={db} -- {new}");
+        command(link, &like).await?;
     }
-    let with_journal = |time: &Timestamp| {
-        let path = path(database, *time);
-        [quoted(&path), quoted(&format!("{path}-journal"))]
-    };
-    let names = old.iter().flat_map(with_journal).collect::<Result<Vec<_>, _>>()?;
-    command(link, &format!("rm -f -- {}", names.join(" "))).await.map(drop)
-}
-
-/// The same where no command can be run. The backup is the replaced file itself, with its owner and permissions.
-async fn tidy_by_files(link: &dyn Link, database: &str, keep: &config::Backup) -> Result<(), CycleError> {
-    let failed = |error: SftpError| CycleError::failed(error.message);
-    let sftp = link.sftp().await?;
-    let (folder, name) = database.rsplit_once('/').unwrap_or((".", database));
-    let names = sftp.read_dir(folder).await.map_err(failed)?;
-    let times: Vec<Timestamp> = names.iter().filter_map(|entry| time(name, &entry.name)).collect();
-    for old in expired(&times, keep.keep_last.max(1), keep.keep_daily) {
-        sftp.remove(&path(database, old)).await.map_err(failed)?;
+    let kept = shelf::list(link, engine, database).await?;
+    let now = time(database, backup).unwrap_or_else(Timestamp::now);
+    let mut old = expired(&kept, rule, now);
+    old.retain(|time| Some(*time) != spared);
+    match old.is_empty() {
+        true => Ok(()),
+        false => shelf::remove(link, engine, database, &old).await,
     }
-    Ok(())
 }
 
 /// Runs a POSIX shell command on the server and reads what it prints, at most 1 MiB.
@@ -237,9 +254,43 @@ mod tests {
             "2026-11-20T09:00:00Z",
         ]
         .map(at);
-        assert_eq!(expired(&times, 1, 2), [times[1], times[3], times[4]]);
-        assert_eq!(expired(&times, 2, 3), [times[3]]);
-        assert_eq!(expired(&times, 0, 0), times);
-        assert_eq!(expired(&[], 1, 1), []);
+        let whys = |last, daily| -> Vec<_> { rotation(&times, last, daily).into_iter().map(|(_, why)| why).collect() };
+        assert_eq!(whys(1, 2), [Some("last"), None, Some("daily"), None, None]);
+        assert_eq!(
+            whys(2, 3),
+            [Some("last"), Some("last"), Some("daily"), None, Some("daily")]
+        );
+        assert_eq!(whys(0, 0), [None; 5]);
+        assert_eq!(rotation(&[], 1, 1), []);
+    }
+
+    #[test]
+    fn what_was_cut_off_counts_for_no_backup_and_goes_after_a_day() {
+        let kept = |time: &str, whole| Kept {
+            time: at(time),
+            size: 1,
+            changed: 0,
+            whole,
+        };
+        let all = [
+            kept("2026-11-23T12:00:00Z", false),
+            kept("2026-11-23T11:00:00Z", true),
+            kept("2026-11-22T12:00:00Z", true),
+            kept("2026-11-22T11:00:00Z", false),
+        ];
+        let rule = |keep_last| config::Backup {
+            enabled: true,
+            min_interval: std::time::Duration::ZERO,
+            keep_last,
+            keep_daily: 0,
+        };
+        let now = at("2026-11-23T12:00:01Z");
+        assert_eq!(expired(&all, &rule(1), now), [all[2].time, all[3].time]);
+        assert_eq!(
+            expired(&all, &rule(0), now),
+            [all[2].time, all[3].time],
+            "the newest stays"
+        );
+        assert_eq!(expired(&all, &rule(2), now), [all[3].time]);
     }
 }

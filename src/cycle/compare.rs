@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use super::amend::Asked;
 use super::exchange::{Exchange, Stopped};
 use super::{CycleError, Pair, look, report, run};
 use crate::control::types::{
@@ -68,7 +69,7 @@ impl Pair {
     ) -> Result<DiffReport, CycleError> {
         let (plan, exchange) = self.plan().await?;
         if let Some(name) = table.filter(|name| !self.layout.local.iter().any(|t| t.name.eq_ignore_ascii_case(name))) {
-            return Err(self.no_such_table(name));
+            return Err(self.no_such_table(&format!("show the plan of table \"{name}\"")));
         }
         let wanted = |name: &str, values: &BTreeMap<String, Json>| {
             table.is_none_or(|table| name.eq_ignore_ascii_case(table)) && key.is_none_or(|key| key_is(values, key))
@@ -104,18 +105,24 @@ impl Pair {
         })
     }
 
-    fn no_such_table(&self, name: &str) -> CycleError {
+    /// What could not be done because no synced table has that name.
+    pub(super) fn no_such_table(&self, action: &str) -> CycleError {
         let known: Vec<&str> = self.layout.local.iter().map(|table| table.name.as_str()).collect();
         CycleError {
             code: ErrorCode::NotFound,
-            message: format!("show the plan of table \"{name}\": no synced table has that name"),
+            message: format!("{action}: no synced table has that name"),
             hint: Some(format!("the synced tables are: {}", known.join(", "))),
         }
     }
 
     async fn plan(&mut self) -> Result<(String, Result<Exchange, Stopped>), CycleError> {
         self.connect(&|_| ()).await?;
-        let seen = look::look(self, &SyncRequest::default(), &|_| ()).await?;
+        let request = SyncRequest::default();
+        let asked = Asked {
+            request: &request,
+            amendments: &[],
+        };
+        let seen = look::look(self, asked, &|_| ()).await?;
         let id = seen
             .exchange
             .as_ref()

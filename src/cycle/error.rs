@@ -5,6 +5,10 @@ use crate::model::Side;
 use crate::replica::{SqlError, SqlErrorKind};
 use crate::ssh::{SessionError, TransportError, TransportErrorKind};
 
+/// What to do where the system refused to read or write: SQLite does not say why.
+pub(super) const IO_HINT: &str = "see there whether the user's quota is used up (`quota -s`, or the host's own pages) or the disk fails (`dmesg | tail`); \
+     nothing is lost, and the cycle is tried again";
+
 /// Why something could not be done with the pair. Ends one cycle, never the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -51,10 +55,11 @@ impl CycleError {
             SqlErrorKind::ReadOnly => (
                 ErrorCode::Attention,
                 Some(format!(
-                    "give modsync's {side} user write permission on the database and its folder"
+                    "give modsync's {side} user write permission on the database, its folder, and modsync's own state folder"
                 )),
             ),
             SqlErrorKind::Full => (ErrorCode::Attention, Some(format!("free space on the {side} disk"))),
+            SqlErrorKind::Io => (ErrorCode::Attention, Some(IO_HINT.to_owned())),
             SqlErrorKind::Corrupt => (
                 ErrorCode::Attention,
                 Some(format!(

@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 use serde::{Deserialize, Serialize};
 
 use super::ancestors::Ancestors;
+use super::error::IO_HINT;
 use super::{CycleError, aside};
 use crate::control::types::{ConflictRecord, CycleSummary};
 use crate::merge::Conflict;
@@ -457,6 +458,7 @@ fn refused(action: &str, path: &Path, error: &rusqlite::Error) -> CycleError {
             message,
             "free some space on the disk of the state folder, then `modsyncctl sync-now`",
         ),
+        Some(ErrorCode::SystemIoFailure) => CycleError::attention(message, IO_HINT),
         _ => CycleError::failed(message),
     }
 }

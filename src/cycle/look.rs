@@ -1,7 +1,8 @@
 //! What both sides changed, read at one time and merged: what a cycle writes, and what `check` and `diff` show.
 
+use super::amend::{self, Asked};
 use super::ancestors::Ancestors;
-use super::exchange::{Exchange, Limits, Origin, Stopped, is_base_of, touched_keys};
+use super::exchange::{Exchange, Limits, Origin, Stopped, forgotten_in, is_base_of, touched_keys};
 use super::pair::{Pair, random_name};
 use super::recover::CutOff;
 use super::{CycleError, Progress};
@@ -25,7 +26,7 @@ pub(super) struct Seen {
 }
 
 /// Asks both sides at once what they changed, and merges. Begins a new base where the two do not belong together.
-pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Progress<'_>) -> Result<Seen, CycleError> {
+pub(super) async fn look(pair: &mut Pair, asked: Asked<'_>, progress: &Progress<'_>) -> Result<Seen, CycleError> {
     progress(PhaseEvent {
         phase: Phase::Pull,
         done: None,
@@ -53,12 +54,12 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
             pair.lay_out_again().await?;
             continue;
         }
-        let Some(from) = agreed_generation(pair, request, &local, &server).await? else {
+        let Some(from) = agreed_generation(pair, asked.request, &local, &server).await? else {
             continue;
         };
-        match held_against_base(pair, request, from, local, server).await? {
-            Some(seen) => return Ok(seen),
-            None => begin_anew(pair, "a base lacks rows that it should have").await?,
+        match held_against_base(pair, asked, from, local, server).await? {
+            Ok(seen) => return Ok(seen),
+            Err(why) => begin_anew(pair, &why).await?,
         }
     }
     Err(CycleError {
@@ -73,31 +74,51 @@ pub(super) async fn look(pair: &mut Pair, request: &SyncRequest, progress: &Prog
     })
 }
 
-/// Merges what both sides changed since the base of that generation; `None` if the bases turn out not to be one.
+/// Merges what both sides changed since the base of that generation. The inner error says why it is no base of the two.
 async fn held_against_base(
     pair: &mut Pair,
-    request: &SyncRequest,
+    asked: Asked<'_>,
     from: Generation,
     local: Changes,
     server: Changes,
-) -> Result<Option<Seen>, CycleError> {
-    let keys = touched_keys(&local.delta, &server.delta);
+) -> Result<Result<Seen, String>, CycleError> {
+    let mut keys = touched_keys(&local.delta, &server.delta);
+    for (keys, besides) in keys.iter_mut().zip(amend::keys_of(&pair.layout, asked.amendments)) {
+        keys.extend(besides);
+        keys.sort_unstable();
+        keys.dedup();
+    }
     let (replica, _) = pair.both()?;
     let base = replica
         .base_rows(&keys)
         .await
         .map_err(|error| CycleError::of_sql(Side::Local, error))?;
     if !is_base_of(&base, &pair.layout, &server.delta) || !is_base_of(&base, &pair.layout, &local.delta) {
-        return Ok(None);
+        return Ok(Err("a base lacks rows that it should have".to_owned()));
+    }
+    for (side, delta) in Side::BOTH.into_iter().zip([&local.delta, &server.delta]) {
+        if let Some(table) = forgotten_in(&base, &pair.layout, delta) {
+            return Ok(Err(format!(
+                "the {} database is an older state of itself (it has forgotten ids that it gave out in {table})",
+                side.whose()
+            )));
+        }
     }
     let deltas = [local.delta, server.delta.clone()];
+    let known = match asked.amendments {
+        [] => Vec::new(),
+        _ => base.clone(),
+    };
     let ancestors = pair.history.ancestors().await?;
     let origin = Origin {
         base,
         ancestors: &ancestors,
     };
-    let exchange = merge(pair, request, deltas, origin, from.number == 0);
-    Ok(Some(Seen {
+    let mut exchange = merge(pair, asked.request, deltas, origin, from.number == 0);
+    if let Ok(exchange) = &mut exchange {
+        exchange.amend(&pair.layout, &known, asked.amendments);
+    }
+    Ok(Ok(Seen {
         exchange,
         from,
         heads: [local.head, server.head],
@@ -117,7 +138,7 @@ pub(super) fn writes_to_local(seen: &Seen) -> bool {
 /// the one that the next insert of a busy program takes.
 ///
 /// `None` if the schema has changed as well; then nothing is locked.
-pub(super) async fn under_lock(pair: &mut Pair, request: &SyncRequest, seen: Seen) -> Result<Option<Seen>, CycleError> {
+pub(super) async fn under_lock(pair: &mut Pair, asked: Asked<'_>, seen: Seen) -> Result<Option<Seen>, CycleError> {
     let fail = |error| CycleError::of_sql(Side::Local, error);
     let (replica, _) = pair.both()?;
     if replica.lock().await.map_err(fail)? == seen.heads[0].data_version {
@@ -132,7 +153,9 @@ pub(super) async fn under_lock(pair: &mut Pair, request: &SyncRequest, seen: See
     } = seen;
     let again = match replica.schema_changed(&local.head) {
         true => None,
-        false => held_against_base(pair, request, from, local, Changes { head, delta }).await?,
+        false => held_against_base(pair, asked, from, local, Changes { head, delta })
+            .await?
+            .ok(),
     };
     if again.is_none() {
         unlock(pair).await?;

@@ -2,15 +2,18 @@
 
 mod account;
 mod advice;
+mod amend;
 mod ancestors;
 mod aside;
 mod backup;
+mod backups;
 mod client;
 mod compare;
 mod dependents;
 mod error;
 mod exchange;
 mod first;
+mod foresight;
 mod health;
 mod history;
 mod layout;
@@ -28,13 +31,16 @@ mod syncer;
 
 use std::future::Future;
 
+pub use amend::{Amended, Amendment, Left};
 pub use error::CycleError;
+pub use foresight::Foresight;
 pub use history::History;
 pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
 
 use crate::control::types::{
-    CheckReport, CycleSummary, DiffReport, MovedRows, PhaseEvent, SideCounts, Skipped, SyncRequest, VerifyReport,
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, MovedRows, PhaseEvent, SideCounts, Skipped,
+    SyncRequest, VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -69,6 +75,13 @@ pub trait Syncer: Send + 'static {
 
     /// Compares both sides by contents; writes nothing.
     fn verify(&mut self) -> impl Future<Output = Result<VerifyReport, CycleError>> + Send;
+
+    /// Lists, takes, looks through or removes backups of the server's database, or restores from one.
+    fn backups(
+        &mut self,
+        request: &BackupsRequest,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<BackupsAnswer, CycleError>> + Send;
 
     /// What the laptop holds. No network.
     fn count_local(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;
@@ -112,6 +125,11 @@ pub enum Trigger {
     Wake,
     Reload,
     SyncNow,
+    /// With the number of the cycle that is taken back.
+    Undo(i64),
+    Resolve,
+    Restore,
+    SelfTest,
 }
 
 impl Trigger {
@@ -126,6 +144,28 @@ impl Trigger {
             Self::Wake => "wake",
             Self::Reload => "reload",
             Self::SyncNow => "sync-now",
+            Self::Undo(_) => "undo",
+            Self::Resolve => "resolve",
+            Self::Restore => "restore",
+            Self::SelfTest => "self-test",
+        }
+    }
+
+    /// Whether a person asked for it.
+    #[must_use]
+    pub fn is_asked_for(self) -> bool {
+        match self {
+            Self::SyncNow | Self::Undo(_) | Self::Resolve | Self::Restore | Self::SelfTest => true,
+            Self::Start | Self::Watch | Self::Poll | Self::Schedule | Self::Wake | Self::Reload => false,
+        }
+    }
+
+    /// The cycle that it takes back.
+    #[must_use]
+    pub fn undoes(self) -> Option<i64> {
+        match self {
+            Self::Undo(cycle) => Some(cycle),
+            _ => None,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::health::Health;
 use super::history::History;
 use super::layout::Layout;
@@ -46,6 +48,8 @@ pub struct Pair {
     pub(super) carried: Vec<Change>,
     /// The backup that this cycle has taken.
     pub(super) backed_up: Option<String>,
+    /// The backup that is being restored: it stays, whatever the rule says.
+    pub(super) restored_from: Option<Timestamp>,
     /// What the server held when the last cycle had pushed.
     pub(super) counted: Option<SideCounts>,
     /// The rows that the last cycle moved.
@@ -57,6 +61,9 @@ pub struct Pair {
     pub(super) notes: Vec<String>,
     /// The file that is attached as the laptop's base.
     base_inode: String,
+    /// Whether what is open was opened by a look after a failure: a cycle opens it anew. What failed may have been
+    /// put right since, and SQLite goes on without the rights that it did not find when it opened.
+    after_failure: bool,
 }
 
 /// An open session with the server's database.
@@ -64,6 +71,8 @@ pub(super) struct Server {
     pub link: Arc<dyn Link>,
     pub replica: Replica,
     pub hello: Hello,
+    /// What goes on behind a backup.
+    pub tidying: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Pair {
@@ -106,12 +115,14 @@ impl Pair {
             one_by_one: false,
             carried: Vec::new(),
             backed_up: None,
+            restored_from: None,
             counted: None,
             moved: MovedRows::default(),
             name_taken: false,
             health: Health::default(),
             notes: note.into_iter().chain(copied).collect(),
             base_inode: String::new(),
+            after_failure: false,
         };
         pair.remember_carried().await?;
         Ok(pair)
@@ -140,8 +151,10 @@ impl Pair {
         if self.server.as_ref().is_some_and(|server| server.link.is_closed()) {
             self.server = None;
         }
-        if inode(&self.base_file()) != self.base_inode {
-            // A person took it away, as the hints advise: what is still open is no file of ours any more.
+        self.tidied().await;
+        // A person took the base away, as the hints advise: what is still open is no file of ours any more.
+        let base_is_gone = inode(&self.base_file()) != self.base_inode;
+        if std::mem::take(&mut self.after_failure) || base_is_gone {
             self.local = None;
         }
         if self.local.is_some() && self.server.is_some() {
@@ -168,6 +181,7 @@ impl Pair {
             link,
             replica: server,
             hello,
+            tidying: None,
         });
         self.must_be_ours([&local_schema, &server_schema]).await?;
         self.lay_out(&local_schema, &server_schema).await
@@ -296,6 +310,7 @@ impl Pair {
         let reached = self.server.take().is_some();
         if reached || self.local.as_ref().is_some_and(|local| !local.is_open()) {
             self.local = None;
+            self.after_failure = true;
         }
     }
 

@@ -20,7 +20,8 @@ pub fn to_json(value: &Value) -> Json {
     }
 }
 
-fn key_json(table: &Table, key: &Key) -> BTreeMap<String, Json> {
+/// A key's columns and values.
+pub(super) fn key_json(table: &Table, key: &Key) -> BTreeMap<String, Json> {
     table
         .key
         .iter()

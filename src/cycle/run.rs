@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use super::account::{Account, add_round, join};
+use super::amend::{Amended, Amendment, Asked, Left};
 use super::ancestors::Ancestors;
 use super::exchange::{Exchange, Stopped};
 use super::history::Journal;
@@ -22,14 +23,25 @@ use crate::replica::{Advance, Generation, Push, Pushed};
 /// How often rows that another program changed under our hands are met again before the next cycle gets them.
 const ROUNDS: u32 = 5;
 
-/// Runs one cycle: a round, and more of them while other programs change rows under our hands.
+/// What came of one round.
+struct Round {
+    summary: CycleSummary,
+    /// Whether rows are left that another program changed meanwhile.
+    moved_on: bool,
+    /// The amendments that it did not make; `None` when it did not come to them.
+    left: Option<Vec<Left>>,
+}
+
+/// Runs one cycle: a round, and more of them while other programs change rows under our hands. Amendments are tried once.
 pub(super) async fn run(
     pair: &mut Pair,
     request: &SyncRequest,
+    mut amendments: &[Amendment],
     trigger: Trigger,
     progress: &Progress<'_>,
-) -> Result<CycleSummary, CycleError> {
+) -> Result<Amended, CycleError> {
     let mut total: Option<CycleSummary> = None;
+    let mut left = Vec::new();
     pair.counted = None;
     pair.backed_up = None;
     pair.moved = MovedRows::default();
@@ -42,7 +54,8 @@ pub(super) async fn run(
             pair.try_schema_again(trigger).await?;
         }
         let schemas = pair.schema_versions();
-        let (summary, moved_on) = match one_round(pair, request, plan, &account, progress).await {
+        let asked = Asked { request, amendments };
+        let done = match one_round(pair, asked, plan, &account, progress).await {
             Ok(done) => done,
             Err(error) if error.code == ErrorCode::Failed && round + 1 < ROUNDS => {
                 // A schema that changed under our statements makes them fail, and nothing of them is written.
@@ -56,34 +69,48 @@ pub(super) async fn run(
             Err(error) => return Err(error),
         };
         total = Some(match total {
-            Some(total) => add_round(total, summary),
-            None => summary,
+            Some(total) => add_round(total, done.summary),
+            None => done.summary,
         });
-        if !moved_on {
+        if let Some(not_made) = done.left {
+            left.extend(not_made);
+            amendments = &[];
+        }
+        if !done.moved_on {
             break;
         }
     }
     if !request.dry_run {
         pair.notes.clear();
     }
-    total.ok_or_else(|| CycleError::failed("run a cycle: no round was run"))
+    left.extend(amendments.iter().map(|amendment| amendment.left(NO_REST)));
+    let cycle = total.ok_or_else(|| CycleError::failed("run a cycle: no round was run"))?;
+    Ok(Amended { cycle, left })
 }
 
-/// One pull, merge and push; and whether rows are left that another program changed meanwhile.
+/// Why an amendment was left that no round came to.
+const NO_REST: &str = "the schema of a database went on changing";
+
+/// One pull, merge and push.
 async fn one_round(
     pair: &mut Pair,
-    request: &SyncRequest,
+    asked: Asked<'_>,
     plan: Option<&String>,
     account: &Account,
     progress: &Progress<'_>,
-) -> Result<(CycleSummary, bool), CycleError> {
-    let mut seen = look_at_both(pair, request, account, progress).await?;
+) -> Result<Round, CycleError> {
+    let request = asked.request;
+    let mut seen = look_at_both(pair, asked, account, progress).await?;
     if !request.dry_run {
         may_write(pair, request, account.trigger, &seen).await?;
     }
     if !request.dry_run && writes_to_local(&seen) {
-        let Some(locked) = under_lock(pair, request, seen).await? else {
-            return Ok((account.summary(pair), true));
+        let Some(locked) = under_lock(pair, asked, seen).await? else {
+            return Ok(Round {
+                summary: account.summary(pair),
+                moved_on: true,
+                left: None,
+            });
         };
         seen = locked;
     }
@@ -95,13 +122,19 @@ async fn one_round(
                 // Only another change makes it worth another try.
                 pair.acknowledge_unless_limited(request, &seen.heads);
             }
-            let stopped = CycleSummary {
+            let why = held.to_string();
+            let summary = CycleSummary {
                 outcome: Outcome::Stopped,
-                reason: join(&pair.notes, Some(&held.to_string())),
+                reason: join(&pair.notes, Some(&why)),
                 hint: Some(held.hint(&pair.start_over())),
                 ..account.summary(pair)
             };
-            return Ok((stopped, false));
+            let left = asked.amendments.iter().map(|amendment| amendment.left(&*why));
+            return Ok(Round {
+                summary,
+                moved_on: false,
+                left: Some(left.collect()),
+            });
         }
     };
     if let Some(plan) = plan {
@@ -113,7 +146,11 @@ async fn one_round(
             schema: pair.waiting_for_schema(),
             ..account.tell(pair, &exchange)
         };
-        return Ok((planned, false));
+        return Ok(Round {
+            summary: planned,
+            moved_on: false,
+            left: Some(exchange.left),
+        });
     }
     let done = match exchange.is_empty() && pair.carried.is_empty() {
         true => {
@@ -122,12 +159,15 @@ async fn one_round(
                 let left = seen.ancestors.left_by(&pair.layout, &exchange.kept_out());
                 pair.history.keep_ancestors(left).await?;
             }
-            (account.tell(pair, &exchange), false)
+            Round {
+                summary: account.tell(pair, &exchange),
+                moved_on: false,
+                left: Some(exchange.left),
+            }
         }
         false => carry_out(pair, request, account, &seen.from, exchange, seen.ancestors, progress).await?,
     };
-    let (_, moved_on) = &done;
-    if !moved_on {
+    if !done.moved_on {
         pair.acknowledge_unless_limited(request, &seen.heads);
     }
     Ok(done)
@@ -136,17 +176,17 @@ async fn one_round(
 /// Asks both sides what they changed, once what was added to one schema is in the other.
 async fn look_at_both(
     pair: &mut Pair,
-    request: &SyncRequest,
+    asked: Asked<'_>,
     account: &Account,
     progress: &Progress<'_>,
 ) -> Result<Seen, CycleError> {
     for _ in 0..ROUNDS {
         // The look comes first: into or out of a database that is not the right one nothing is carried.
-        let seen = look(pair, request, progress).await?;
-        if seen.exchange.is_err() || !pair.has_to_carry(request) {
+        let seen = look(pair, asked, progress).await?;
+        if seen.exchange.is_err() || !pair.has_to_carry(asked.request) {
             return Ok(seen);
         }
-        pair.carry_over(request, account.trigger, progress).await?;
+        pair.carry_over(asked.request, account.trigger, progress).await?;
     }
     Err(CycleError::failed(
         "read both schemas: a program goes on changing one of them; the next cycle tries again",
@@ -178,7 +218,7 @@ async fn carry_out(
     mut exchange: Exchange,
     ancestors: Ancestors,
     progress: &Progress<'_>,
-) -> Result<(CycleSummary, bool), CycleError> {
+) -> Result<Round, CycleError> {
     let phase = |phase| {
         progress(PhaseEvent {
             phase,
@@ -215,11 +255,16 @@ async fn carry_out(
         ..account.tell(pair, &exchange)
     });
     let ended = journal(pair, &exchange, summary.clone());
-    let left = ancestors.left_by(&pair.layout, &exchange.kept_out());
-    pair.history.end(cycle, ended, left).await?;
+    let mut ancestors = ancestors.left_by(&pair.layout, &exchange.kept_out());
+    let left = exchange.not_amended(&pair.layout, &mut ancestors);
+    pair.history.end(cycle, ended, ancestors).await?;
     pair.carried_is_recorded(&summary.schema).await?;
     report::tell_moves(&pair.layout, &exchange, &mut pair.moved);
-    Ok((summary, exchange.tables.iter().any(|table| table.moved_on)))
+    Ok(Round {
+        summary,
+        moved_on: exchange.tables.iter().any(|table| table.moved_on),
+        left: Some(left),
+    })
 }
 
 fn must_be(plan: &str, now: &str) -> Result<(), CycleError> {

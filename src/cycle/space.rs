@@ -133,6 +133,14 @@ impl Pair {
         self.must_have_room_there([beside_database, beside_sidecar]).await
     }
 
+    /// Refuses a backup that the server's disk has no room for.
+    pub(super) async fn must_have_room_for_backup(&mut self) -> Result<(), CycleError> {
+        match self.both()?.1.hello.space {
+            Some(space) => self.must_have_room_there([space.database, 0]).await,
+            None => Ok(()),
+        }
+    }
+
     /// The laptop's folders; what is free in one that cannot be asked is no reason to stop.
     fn rooms_here(&self, need: &Need) -> Vec<Room> {
         let parent = self

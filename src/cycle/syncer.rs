@@ -1,15 +1,42 @@
 //! What the daemon asks of the pair, answered. After an error a session whose state nobody knows is closed.
 
+use super::amend::{Amended, Amendment};
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
-use crate::control::types::{CheckReport, CycleSummary, DiffReport, MovedRows, SideCounts, SyncRequest, VerifyReport};
+use crate::control::types::{
+    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, MovedRows, SideCounts,
+    SyncRequest, VerifyReport,
+};
 use crate::model::Side;
 
 /// How often a cycle is begun because other laptops took backups in the same seconds.
 const BACKUP_NAMES: u32 = 4;
 
 impl Pair {
+    /// A cycle that makes amendments besides.
+    pub(super) async fn cycle(
+        &mut self,
+        request: &SyncRequest,
+        amendments: &[Amendment],
+        trigger: Trigger,
+        progress: &Progress<'_>,
+    ) -> Result<Amended, CycleError> {
+        for _ in 1..BACKUP_NAMES {
+            self.name_taken = false;
+            let done = run::run(self, request, amendments, trigger, progress).await;
+            let done = self.or_close(done);
+            let again = done.is_err() && (self.name_taken || self.met_damage()?);
+            if !again {
+                return done;
+            }
+        }
+        let last = run::run(self, request, amendments, trigger, progress).await;
+        self.or_close(last)
+    }
+
     fn or_close<T>(&mut self, result: Result<T, CycleError>) -> Result<T, CycleError> {
-        if result.is_err() {
+        // Where nothing but the question was wrong the sessions are as they were.
+        let of_the_question = |error: &CycleError| matches!(error.code, ErrorCode::BadRequest | ErrorCode::NotFound);
+        if result.as_ref().is_err_and(|error| !of_the_question(error)) {
             self.close();
         }
         result
@@ -84,17 +111,10 @@ impl Syncer for Pair {
         trigger: Trigger,
         progress: &Progress<'_>,
     ) -> Result<CycleSummary, CycleError> {
-        for _ in 1..BACKUP_NAMES {
-            self.name_taken = false;
-            let done = run::run(self, request, trigger, progress).await;
-            let done = self.or_close(done);
-            let again = done.is_err() && (self.name_taken || self.met_damage()?);
-            if !again {
-                return done;
-            }
-        }
-        let last = run::run(self, request, trigger, progress).await;
-        self.or_close(last)
+        // Nobody restores any more.
+        self.restored_from = None;
+        let done = self.cycle(request, &[], trigger, progress).await;
+        done.map(|done| done.cycle)
     }
 
     async fn check(&mut self) -> Result<CheckReport, CycleError> {
@@ -110,6 +130,15 @@ impl Syncer for Pair {
     async fn verify(&mut self) -> Result<VerifyReport, CycleError> {
         let proved = self.prove().await;
         self.or_close(proved)
+    }
+
+    async fn backups(
+        &mut self,
+        request: &BackupsRequest,
+        progress: &Progress<'_>,
+    ) -> Result<BackupsAnswer, CycleError> {
+        let answered = self.answer_backups(request, progress).await;
+        self.or_close(answered)
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {

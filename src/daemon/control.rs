@@ -5,32 +5,19 @@ use tokio::sync::broadcast;
 use super::Handle;
 use super::errand::Errand;
 use super::tail;
+use crate::control::addressed::Advises as _;
 use crate::control::handler::{Handler, LogLines, LogsRequest, Request, Response};
 use crate::control::types::{ErrorBody, ErrorCode, Event, Recent};
 use crate::cycle::CycleError;
 
 impl Handler for Handle {
     async fn handle(&self, request: Request) -> Result<Response, ErrorBody> {
-        let answer = match request {
-            Request::Status => Ok(Response::Status(Box::new(self.status()))),
-            Request::Sync(request) => self.sync(request).await.map(|summary| match summary {
-                Some(summary) => Response::Cycle(Box::new(summary)),
-                None => Response::Queued,
-            }),
-            Request::Check => self.errand(Errand::Check).await,
-            Request::Diff(request) => self.errand(Errand::Diff(request)).await,
-            Request::Verify => self.errand(Errand::Verify).await,
-            Request::Pause(request) => {
-                let duration = request.for_ms.map(std::time::Duration::from_millis);
-                self.pause(duration)
-                    .await
-                    .map(|status| Response::Status(Box::new(status)))
-            }
-            Request::Resume => self.resume().await.map(|status| Response::Status(Box::new(status))),
-            Request::Metrics => Ok(Response::Metrics(Box::new(self.status()), Box::new(self.counters()))),
-            Request::Logs(request) => logs(self, request).await.map(Response::Logs),
-        };
-        answer.map_err(body)
+        let mut answer = answer(self, request).await.map_err(body);
+        match &mut answer {
+            Ok(response) => response.address_to(self.pair()),
+            Err(error) => error.address_to(self.pair()),
+        }
+        answer
     }
 
     fn events(&self) -> broadcast::Receiver<Event> {
@@ -39,6 +26,33 @@ impl Handler for Handle {
 
     fn recent(&self) -> Recent {
         Self::recent(self)
+    }
+}
+
+async fn answer(handle: &Handle, request: Request) -> Result<Response, CycleError> {
+    match request {
+        Request::Status => Ok(Response::Status(Box::new(handle.status()))),
+        Request::Sync(request) => handle.sync(request).await.map(|summary| match summary {
+            Some(summary) => Response::Cycle(Box::new(summary)),
+            None => Response::Queued,
+        }),
+        Request::Check => handle.errand(Errand::Check).await,
+        Request::Diff(request) => handle.errand(Errand::Diff(request)).await,
+        Request::Verify => handle.errand(Errand::Verify).await,
+        Request::Backups(request) => handle.errand(Errand::Backups(request)).await,
+        Request::Pause(request) => {
+            let duration = request.for_ms.map(std::time::Duration::from_millis);
+            handle
+                .pause(duration)
+                .await
+                .map(|status| Response::Status(Box::new(status)))
+        }
+        Request::Resume => handle.resume().await.map(|status| Response::Status(Box::new(status))),
+        Request::Metrics => Ok(Response::Metrics(
+            Box::new(handle.status()),
+            Box::new(handle.counters()),
+        )),
+        Request::Logs(request) => logs(handle, request).await.map(Response::Logs),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the pair is asked for apart from cycles of its own: one variant a request, and what each one calls.
 
 use crate::control::handler::{DiffRequest, Response};
-use crate::cycle::{CycleError, Syncer};
+use crate::control::types::BackupsRequest;
+use crate::cycle::{CycleError, Progress, Syncer};
 
 /// A request that needs the pair, and waits until the worker is free for it.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub(super) enum Errand {
     Diff(DiffRequest),
     /// See [`Syncer::verify`].
     Verify,
+    /// See [`Syncer::backups`].
+    Backups(BackupsRequest),
 }
 
 impl Errand {
@@ -19,11 +22,12 @@ impl Errand {
     pub fn writes(&self) -> bool {
         match self {
             Self::Check | Self::Diff(_) | Self::Verify => false,
+            Self::Backups(request) => request.writes(),
         }
     }
 
-    /// Runs it.
-    pub async fn run<S: Syncer>(self, syncer: &mut S) -> Result<Response, CycleError> {
+    /// Runs it. `progress` hears the phases of what counts as a cycle.
+    pub async fn run<S: Syncer>(self, syncer: &mut S, progress: &Progress<'_>) -> Result<Response, CycleError> {
         match self {
             Self::Check => syncer.check().await.map(|report| Response::Check(Box::new(report))),
             Self::Diff(DiffRequest { table, key }) => {
@@ -31,6 +35,10 @@ impl Errand {
                 report.map(|report| Response::Diff(Box::new(report)))
             }
             Self::Verify => syncer.verify().await.map(|report| Response::Verify(Box::new(report))),
+            Self::Backups(request) => {
+                let answer = syncer.backups(&request, progress).await;
+                answer.map(|answer| Response::Backups(Box::new(answer)))
+            }
         }
     }
 }

@@ -45,6 +45,7 @@ pub struct Handle {
     recent: Arc<Mutex<Recent>>,
     stop: Arc<watch::Sender<bool>>,
     log_dir: PathBuf,
+    name: Option<String>,
 }
 
 /// The loop's ends of a [`Handle`].
@@ -58,7 +59,7 @@ pub(super) struct Desk {
 }
 
 /// A handle and its far end.
-pub(super) fn connect(status: Status, log_dir: PathBuf) -> (Handle, Desk) {
+pub(super) fn connect(status: Status, log_dir: PathBuf, name: Option<String>) -> (Handle, Desk) {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (publisher, status) = watch::channel(status);
     let (events, _) = broadcast::channel(EVENTS);
@@ -80,6 +81,7 @@ pub(super) fn connect(status: Status, log_dir: PathBuf) -> (Handle, Desk) {
         recent,
         stop: Arc::new(stop),
         log_dir,
+        name,
     };
     (handle, desk)
 }
@@ -124,6 +126,12 @@ impl Handle {
     #[must_use]
     pub fn log_dir(&self) -> &Path {
         &self.log_dir
+    }
+
+    /// The pair's name; `None` for the only pair, or the first.
+    #[must_use]
+    pub fn pair(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Runs a cycle and waits for its end; `None` at once if the request does not want to wait. Whoever asks for the

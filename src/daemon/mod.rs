@@ -118,7 +118,7 @@ async fn launch<P: Pairs>(
         pid: std::process::id(),
         ..Status::default()
     };
-    let (handle, desk) = handle::connect(status, log_dir(&config));
+    let (handle, desk) = handle::connect(status, log_dir(&config), config.daemon.name.clone());
     let core = core::Core::new(config, pairs, machine, desk).await?;
     Ok((handle, tokio::spawn(core.run())))
 }

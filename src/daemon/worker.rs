@@ -40,11 +40,11 @@ pub(super) enum Job<S> {
 
 /// What came of a job.
 pub(super) enum Done {
-    Synced(Result<CycleSummary, CycleError>, Aftermath),
+    Synced(Result<CycleSummary, CycleError>, Box<Aftermath>),
     LookedLocal(Result<bool, CycleError>),
     LookedServer(Result<bool, CycleError>),
     CountedLocal(Result<SideCounts, CycleError>),
-    Answered(Result<Response, CycleError>, Aftermath),
+    Answered(Result<Response, CycleError>, Box<Aftermath>),
     Disconnected,
     Replaced,
     /// It was cut off; the connection is closed.
@@ -140,30 +140,30 @@ async fn work<S: Syncer>(mut syncer: S, mut inbox: mpsc::Receiver<Order<S>>, out
 }
 
 async fn perform<S: Syncer>(syncer: &mut S, job: Job<S>, outbox: &mpsc::UnboundedSender<Report>) -> Done {
+    let progress = |phase| {
+        let _ = outbox.send(Report::Phase(phase)); // the loop is gone: so are all who would see it
+    };
     match job {
         Job::Sync {
             request,
             trigger,
             count,
         } => {
-            let progress = |phase| {
-                let _ = outbox.send(Report::Phase(phase)); // the loop is gone: so are all who would see it
-            };
             let result = syncer.sync(&request, trigger, &progress).await;
             let aftermath = look_after(syncer, result.as_ref().ok(), count).await;
-            Done::Synced(result, aftermath)
+            Done::Synced(result, Box::new(aftermath))
         }
         Job::LookLocal => Done::LookedLocal(syncer.look_local().await),
         Job::LookServer => Done::LookedServer(look_server(syncer).await),
         Job::CountLocal => Done::CountedLocal(syncer.count_local().await),
         Job::Errand(errand) => {
-            let result = errand.run(syncer).await;
+            let result = errand.run(syncer, &progress).await;
             let cycle = result.as_ref().ok().and_then(Response::cycle);
             let aftermath = match cycle {
                 Some(cycle) => look_after(syncer, Some(cycle), false).await,
                 None => Aftermath::default(),
             };
-            Done::Answered(result, aftermath)
+            Done::Answered(result, Box::new(aftermath))
         }
         Job::Disconnect => {
             syncer.disconnect();

@@ -28,6 +28,7 @@ mod unique;
 mod work;
 
 pub use input::{Group, TableInput, TableRules, Triple, Zones};
+pub use ops::{put_in_order, write};
 pub use plan::{Conflict, Plan, Reason, Settled, TablePlan};
 
 use work::Work;

@@ -18,10 +18,15 @@ pub(super) fn plan(mut work: Work<'_>) -> TablePlan {
         plan.to_server.extend(write(work.table, entry.server.as_ref(), agreed));
         plan.settled.push(settle(entry));
     }
-    // Stable: within one kind the order of the keys remains. Deletes make room for values that others take over.
-    plan.to_local.sort_by_key(order);
-    plan.to_server.sort_by_key(order);
+    put_in_order(&mut plan.to_local);
+    put_in_order(&mut plan.to_server);
     plan
+}
+
+/// Puts writes into the order in which they are carried out. Stable: within one kind their order remains. Deletes make
+/// room for values that others take over.
+pub fn put_in_order(ops: &mut [RowOp]) {
+    ops.sort_by_key(order);
 }
 
 fn settle(entry: Entry) -> Settled {
@@ -32,8 +37,9 @@ fn settle(entry: Entry) -> Settled {
     }
 }
 
-/// The write that turns what a side holds under a key into what it shall hold.
-fn write(table: &Table, before: Option<&Row>, after: Option<&Row>) -> Option<RowOp> {
+/// The write that turns what a side holds under a key into what it shall hold; `None` when they are the same.
+#[must_use]
+pub fn write(table: &Table, before: Option<&Row>, after: Option<&Row>) -> Option<RowOp> {
     match (before, after) {
         (None, None) => None,
         (None, Some(after)) => Some(RowOp::Insert(after.clone())),

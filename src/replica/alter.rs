@@ -3,22 +3,10 @@
 use super::answer::{Fields, missing};
 use super::names::{ident, live};
 use super::push::{explain, take_lock};
-use super::wire::literal;
 use super::{Replica, Script, SqlError};
-use crate::model::{Collation, Value};
+use crate::model::Collation;
 
 impl Replica {
-    /// Writes a backup into a file that must not exist: one round trip.
-    ///
-    /// # Errors
-    /// When the session or SQLite fails.
-    pub async fn back_up(&mut self, path: &str) -> Result<(), SqlError> {
-        let mut script = Script::new();
-        script.step("INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;");
-        script.step(format!("VACUUM main INTO {};", literal(&Value::text(path))));
-        self.sql.run(&script, &mut |_| Ok(())).await.map_err(explain)
-    }
-
     /// Makes additions to the schema in one transaction, if it is still the one that was read: one round trip. The schema
     /// has to be read anew afterwards. Each statement stands alone, without its end, and has been proved to add what it
     /// says and to do nothing else.

@@ -5,6 +5,7 @@
 
 mod alter;
 mod answer;
+mod backup;
 mod base;
 mod changes;
 mod counts;
@@ -22,10 +23,11 @@ pub mod sqlite;
 mod statements;
 pub mod wire;
 
+pub use backup::{Apart, Checked, Shape, Wanted};
 pub use base::BaseTable;
 pub use local_sql::LocalSql;
 pub use names::ident;
-pub use opening::{OpenError, Opening};
+pub use opening::{OpenError, Opening, schema_of};
 pub use proof::TableDigest;
 pub use push::{Advance, Push, Pushed};
 pub use readback::holds;

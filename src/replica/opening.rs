@@ -50,7 +50,7 @@ impl From<SqlError> for OpenError {
 }
 
 /// Constraints that rows do not keep are no damage of the file. SQLite tells them in these forms, after all damage.
-const DAMAGE: &str =
+pub(super) const DAMAGE: &str =
     "quick_check<>'ok' AND quick_check NOT LIKE 'CHECK constraint failed in %' AND quick_check NOT LIKE '% value in %'";
 
 /// Asks SQLite for the first damage of all files that are open. It names the one: `*** in database base ***`. (One file alone
@@ -65,6 +65,16 @@ fn quick_check() -> String {
 /// Whether it is the base's file that SQLite speaks of.
 fn speaks_of_base(verdict: &str) -> bool {
     verdict.contains("in database base")
+}
+
+/// Reads the schema of a database that is no side of a pair yet: one round trip.
+///
+/// # Errors
+/// When the session or SQLite fails.
+pub async fn schema_of(sql: &mut dyn Sql) -> Result<Schema, SqlError> {
+    let mut reader = schema::Reader::default();
+    sql.run(&schema::script(), &mut |row| reader.take(row)).await?;
+    Ok(reader.finish())
 }
 
 impl Replica {

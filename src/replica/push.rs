@@ -329,7 +329,7 @@ impl Replica {
 }
 
 /// Ends the script unless the path still leads to the open file.
-const ASSERT_FILE: &str = "INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;";
+pub(super) const ASSERT_FILE: &str = "INSERT INTO temp.modsync_assert SELECT 0 FROM modsync_look WHERE moved;";
 
 /// Takes the write lock of the live database alone: BEGIN IMMEDIATE would take the sidecar's too, and a transaction over
 /// two files needs a super-journal.

@@ -96,8 +96,10 @@ pub enum SqlErrorKind {
     Busy,
     /// The database or its folder cannot be written.
     ReadOnly,
-    /// No space, or over quota.
+    /// No space.
     Full,
+    /// The system refused to read or write: a disk that fails, or a quota that is used up, which SQLite does not tell apart.
+    Io,
     /// The file is damaged or is no database.
     Corrupt,
     /// The file is not there or cannot be opened.

@@ -53,6 +53,19 @@ pub fn open(path: &Path, mode: OpenMode, busy_timeout: Duration) -> rusqlite::Re
 
 /// A `file:` URI for any path: every byte that could mean something is percent-encoded.
 fn uri(path: &Path, mode: OpenMode) -> String {
+    plain_uri(path)
+        + match mode {
+            OpenMode::ReadWrite => "?mode=rw",
+            OpenMode::ReadOnly => "?mode=ro",
+        }
+}
+
+/// The URI of a file that nobody changes: SQLite takes no lock on it and makes nothing beside it, not even in WAL mode.
+pub(super) fn unchanging(path: &Path) -> String {
+    plain_uri(path) + "?mode=ro&immutable=1"
+}
+
+fn plain_uri(path: &Path) -> String {
     use std::fmt::Write as _;
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_bytes() {
@@ -63,10 +76,6 @@ fn uri(path: &Path, mode: OpenMode) -> String {
             let _ = write!(uri, "%{byte:02x}");
         }
     }
-    uri.push_str(match mode {
-        OpenMode::ReadWrite => "?mode=rw",
-        OpenMode::ReadOnly => "?mode=ro",
-    });
     uri
 }
 
@@ -170,6 +179,7 @@ pub(crate) fn describe(error: &rusqlite::Error, action: &str) -> SqlError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => SqlErrorKind::Busy,
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => SqlErrorKind::ReadOnly,
         Some(ErrorCode::DiskFull) => SqlErrorKind::Full,
+        Some(ErrorCode::SystemIoFailure) => SqlErrorKind::Io,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => SqlErrorKind::Corrupt,
         Some(ErrorCode::CannotOpen) => SqlErrorKind::CannotOpen,
         Some(ErrorCode::ConstraintViolation) => SqlErrorKind::Constraint,

@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use modsync::config::{Backup, Config, Daemon, EngineChoice, Local, Log, Notify, Remote, Safety, Sync};
 use modsync::control::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorCode, MovedRows, Outcome, Phase, PhaseEvent, SideCounts, Status,
-    SyncRequest, VerifyReport,
+    BackupList, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, MovedRows, Outcome,
+    Phase, PhaseEvent, SideCounts, Status, SyncRequest, VerifyReport,
 };
 use modsync::cycle::{CycleError, Progress, Standing, Syncer, Trigger};
 use modsync::daemon::{FatalError, Handle, Pairs, Surroundings};
@@ -140,6 +140,15 @@ impl Syncer for Scripted {
     async fn verify(&mut self) -> Result<VerifyReport, CycleError> {
         self.reach_server()?;
         Ok(VerifyReport::default())
+    }
+
+    async fn backups(
+        &mut self,
+        _request: &BackupsRequest,
+        _progress: &Progress<'_>,
+    ) -> Result<BackupsAnswer, CycleError> {
+        self.reach_server()?;
+        Ok(BackupsAnswer::List(BackupList::default()))
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {
@@ -338,6 +347,7 @@ pub fn config(folder: &Path) -> Config {
         },
         tables: Vec::new(),
         daemon: Daemon {
+            name: Some("shop".to_owned()),
             state_dir: folder.join("state"),
             socket: folder.join("run/modsyncd.sock"),
         },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use modsync::control::handler::{Handler as _, Request};
 use modsync::control::types::{ErrorCode, Outcome, State};
-use modsync::cycle::Trigger;
+use modsync::cycle::{CycleError, Trigger};
 use tokio::time::Instant;
 
 use crate::script::{Running, Scripted, error, pass, plain};
@@ -38,6 +38,29 @@ async fn sync_now_while_offline_fails_at_once_with_the_reason() {
     assert_eq!(daemon.handle.status().state, State::Offline);
     let refused = daemon.handle.handle(Request::Check).await.map(drop).unwrap_err();
     assert_eq!(refused.code, ErrorCode::Offline);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_advised_is_addressed_to_the_pair() {
+    let daemon = Running::settled().await;
+    daemon.pair.script().cycle_error = Some(CycleError {
+        hint: Some("modsyncctl sync-now --allow-deletes".to_owned()),
+        ..error(ErrorCode::Attention, "too many deletions")
+    });
+    let refused = daemon
+        .handle
+        .handle(Request::Sync(plain()))
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert_eq!(
+        refused.hint.as_deref(),
+        Some("modsyncctl --name shop sync-now --allow-deletes")
+    );
+    assert_eq!(
+        daemon.handle.status().recommendation,
+        "modsyncctl --name shop sync-now --allow-deletes"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -212,3 +212,37 @@ fn a_permission_that_is_taken_away_is_told_and_given_back(#[case] what: fn(&Worl
     assert_all_there(&world, 1);
     assert_one_base(&world);
 }
+
+/// A daemon whom permissions hold back also when the tests are run by root.
+const HELD_BACK: &str = "if [ $(id -u) = 0 ]; then set -- setpriv --bounding-set=-dac_override,-dac_read_search \"$0\" \"$@\"; \
+                         exec \"$@\"; fi";
+
+/// What is taken away on the laptop, where the daemon finds it at its next start. The next cycle after it is given back goes on.
+#[rstest]
+#[case::the_file("laptop/products.db", 0o444)]
+#[case::the_folder("laptop", 0o555)]
+#[case::the_base("state/base.db", 0o444)]
+fn a_permission_that_is_taken_away_here_is_told_and_given_back(#[case] what: &str, #[case] left: u32) {
+    let mut world = World::with_schema(SCHEMA);
+    calm(&mut world);
+    let mut daemon = Daemon::after(&world, HELD_BACK);
+    daemon.until_in_sync();
+    edit_both(&world, 0);
+
+    daemon.terminate();
+    let what = world.path(what);
+    mode(&what, left);
+    daemon.again();
+    let status = daemon.until_status("attention", |status| status["state"] == "attention");
+    let (reason, advice) = (&status["reason"], &status["recommendation"]);
+    println!("{reason}: {advice}");
+    assert!(reason.as_str().unwrap().contains("readonly database"), "{status:#}");
+    assert!(advice.as_str().unwrap().contains("write permission"), "{status:#}");
+    assert_ne!(status["in_sync"], true, "{status:#}");
+
+    mode(&what, 0o755);
+    daemon.sync(&[], 0);
+    daemon.until_in_sync();
+    assert_all_there(&world, 1);
+    assert_one_base(&world);
+}

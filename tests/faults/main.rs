@@ -18,6 +18,7 @@ mod disk;
 mod gate;
 mod kills;
 mod locks;
+mod quota;
 mod replaced;
 mod rows;
 mod sessions;

@@ -41,6 +41,8 @@ struct Story<'a> {
     row: Option<&'a Row>,
     /// The rows that conflicts tell of.
     told: Vec<Row>,
+    /// Whether a conflict tells that one side had deleted it.
+    deletion_told: bool,
 }
 
 /// Holds what stands in the databases against what was written.
@@ -66,9 +68,10 @@ pub fn judge(
             account.complain(table, &table.key(row), "stands there twice".to_owned());
         }
     }
-    for ((table, key), row) in records.iter().flat_map(|record| conflicts(record)) {
-        if let Some(story) = stories.get_mut(&(table, key)) {
-            story.told.push(row);
+    for told in records.iter().flat_map(|record| conflicts(record)) {
+        if let Some(story) = stories.get_mut(&told.thing) {
+            story.told.push(told.row);
+            story.deletion_told |= told.alone;
         }
     }
     let parents = parents(end);
@@ -110,7 +113,8 @@ impl Account {
             }
             self.of_end(table, key, columns, story);
         }
-        if !referred {
+        // A deletion that did not stand, since other rows referred to the row then, is on record.
+        if !referred && !story.deletion_told {
             self.of_deletes(table, key, story);
         }
     }
@@ -226,8 +230,16 @@ fn parents(end: &[(&'static Table, Row)]) -> BTreeSet<Thing> {
     end.iter().filter_map(parent).collect()
 }
 
+/// A row of one side that a conflict tells of.
+struct Told {
+    thing: Thing,
+    row: Row,
+    /// Whether the other side had none.
+    alone: bool,
+}
+
 /// The rows of both sides that the conflicts in a laptop's record tell of.
-fn conflicts(record: &Path) -> Vec<(Thing, Row)> {
+fn conflicts(record: &Path) -> Vec<Told> {
     let connection = open(record);
     let mut statement = connection.prepare("SELECT tbl, columns, body FROM conflict").unwrap();
     let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
@@ -236,12 +248,12 @@ fn conflicts(record: &Path) -> Vec<(Thing, Row)> {
         let table = Table::named(&table);
         let columns: Vec<String> = serde_json::from_str(&columns).unwrap();
         let body: Json = serde_json::from_str(&body).unwrap();
-        let sides = ["local", "server"]
-            .into_iter()
-            .filter_map(move |side| body[side].as_array().cloned());
-        sides.map(move |values| {
+        let alone = body["local"].is_null() || body["server"].is_null();
+        let sides = ["local", "server"].map(|side| body[side].as_array().cloned());
+        sides.into_iter().flatten().map(move |values| {
             let row: Row = columns.iter().cloned().zip(values).collect();
-            ((table.name, table.key(&row)), row)
+            let thing = (table.name, table.key(&row));
+            Told { thing, row, alone }
         })
     });
     rows.collect()

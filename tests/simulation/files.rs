@@ -146,6 +146,7 @@ pub fn config(world: &World, laptop: usize) -> Config {
         },
         tables: scenario.schema.config.clone(),
         daemon: Daemon {
+            name: None,
             socket: state_dir.join("socket"),
             state_dir,
         },

@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::handler::{DiffRequest, LogsRequest};
 use super::types::{
-    CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, PauseRequest, Status, SyncRequest, VerifyReport,
+    BackupInfo, BackupList, CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, PauseRequest,
+    PruneReport, PruneRequest, RestoreReport, RestoreRequest, Status, SyncRequest, VerifyBackups, VerifyReport,
 };
 pub use lines::{Events, Logs};
 use wire::Call;
@@ -98,6 +99,54 @@ impl Client {
     /// See the module.
     pub async fn verify(&self) -> Result<VerifyReport, ErrorBody> {
         self.watched(Call::get("/v1/verify"), READING, |_| {}).await
+    }
+
+    /// The server's backups. Five minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn backups(&self) -> Result<BackupList, ErrorBody> {
+        self.watched(Call::get("/v1/backups"), READING, |_| {}).await
+    }
+
+    /// A backup now. Ten minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn create_backup(&self) -> Result<BackupInfo, ErrorBody> {
+        let call = Call::new(Method::POST, "/v1/backups/create");
+        self.watched(call, SYNCING, |_| {}).await
+    }
+
+    /// Backups looked through. Ten minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn verify_backups(&self, request: &VerifyBackups) -> Result<BackupList, ErrorBody> {
+        let call = Call::post("/v1/backups/verify", request)?;
+        self.watched(call, SYNCING, |_| {}).await
+    }
+
+    /// Rows brought back from a backup; `on_event` hears what happens meanwhile. Ten minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn restore(
+        &self,
+        request: &RestoreRequest,
+        on_event: impl FnMut(&Event),
+    ) -> Result<RestoreReport, ErrorBody> {
+        let call = Call::post("/v1/backups/restore", request)?;
+        self.watched(call, SYNCING, on_event).await
+    }
+
+    /// Old backups removed. Five minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn prune_backups(&self, request: &PruneRequest) -> Result<PruneReport, ErrorBody> {
+        let call = Call::post("/v1/backups/prune", request)?;
+        self.watched(call, READING, |_| {}).await
     }
 
     /// No cycle by itself for a while. Five seconds.

@@ -30,12 +30,12 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         match done {
             Done::Synced(result, aftermath) => {
                 self.heed_reach(&result);
-                self.heed(now, aftermath);
+                self.heed(now, *aftermath);
                 self.cycle_ended(now, running, &result);
             }
             Done::Answered(result, aftermath) => {
                 self.heed_reach(&result);
-                self.heed(now, aftermath);
+                self.heed(now, *aftermath);
                 self.errand_ended(now, running, result);
             }
             Done::LookedLocal(result) => self.plan.local_looked(now, result),

@@ -1,6 +1,7 @@
 //! What a person may have to be told of, as the loop sees it.
 
 use super::Core;
+use crate::control::addressed::Advises as _;
 use crate::control::types::{ErrorCode, State};
 use crate::cycle::{CycleError, Syncer};
 use crate::daemon::Pairs;
@@ -11,7 +12,8 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     /// Tells a person what is to be told, if anything is, and remembers it.
     pub(super) fn notify(&mut self) {
         let facts = self.facts();
-        if let Some(notice) = self.notices.look(self.machine.now(), &facts) {
+        if let Some(mut notice) = self.notices.look(self.machine.now(), &facts) {
+            notice.address_to(self.config.daemon.name.as_deref());
             tell(notice, self.config.notify.command.clone(), self.tidings.clone());
         }
         self.remember_told();

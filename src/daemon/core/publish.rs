@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::{Core, Running};
+use crate::control::addressed::Advises as _;
 use crate::control::metrics::Counters;
 use crate::control::types::{CycleSummary, Event, Phase, PhaseEvent, State};
 use crate::cycle::Syncer;
@@ -55,6 +56,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         self.status.database = self.config.local.database.display().to_string();
         self.status.remote = report::remote(&self.config);
         self.status.recommendation = report::recommendation(&self.status, hint.as_deref());
+        self.status.address_to(self.config.daemon.name.as_deref());
     }
 
     fn next_run(&self) -> Option<Timestamp> {
@@ -89,6 +91,8 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
 
     pub(super) fn tell_cycle(&mut self, cycle: &CycleSummary) {
         self.count(|counters| counters.record(cycle));
+        let mut told = cycle.clone();
+        told.address_to(self.config.daemon.name.as_deref());
         let recent = &self.memory.recent;
         self.desk
             .recent
@@ -96,7 +100,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(recent);
         // Nobody may listen.
-        let _ = self.desk.events.send(Event::Cycle(Box::new(cycle.clone())));
+        let _ = self.desk.events.send(Event::Cycle(Box::new(told)));
         let _ = self.desk.events.send(Event::Recent(Box::new(recent.clone())));
     }
 }

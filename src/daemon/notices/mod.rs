@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Notify;
+use crate::control::addressed::Advises;
 
 pub(super) use tell::{Tidings, tell};
 
@@ -60,6 +61,12 @@ pub(super) struct Notice {
     pub title: String,
     /// What it is, and what to do.
     pub text: String,
+}
+
+impl Advises for Notice {
+    fn texts(&mut self) -> Vec<&mut String> {
+        vec![&mut self.title, &mut self.text]
+    }
 }
 
 /// How things are; `None` is always "not known", which solves nothing.

@@ -6,7 +6,7 @@ mod reader;
 use super::sql::{Script, SqlError, SqlErrorKind};
 use super::wire::encode_sql;
 
-pub use reader::Reader;
+pub use reader::{Reader, affinity};
 
 /// The steps that read the schema.
 #[must_use]

@@ -394,7 +394,7 @@ fn table_options(sql: &str) -> String {
 }
 
 /// By the rules of <https://sqlite.org/datatype3.html> §3.1, in their order.
-fn affinity(declared: &str) -> Affinity {
+pub fn affinity(declared: &str) -> Affinity {
     let declared = declared.to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
     if has(&["INT"]) {

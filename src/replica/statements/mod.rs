@@ -11,6 +11,7 @@
 //! | `modsync_written_N` | view: digests of what the staged writes that were carried out left |
 //! | `modsync_d_N`, `modsync_x_N` | tables: both of them, as one read transaction saw them |
 //! | `modsync_report_N` | view: `modsync_d_N` in wire form, unchanged cells as `=` |
+//! | `modsync_r_N` | table: what differs from a backup, while one is compared |
 //! | `modsync_p_N` | table: writes: `op` (I, U, R, D), `ok`, `barred`, `o…` old values, `n…` new ones, `m…` 1 where an update replaces |
 //!
 //! In every statement `l` and `t` are the live table, `b` is the base, `d` what changed, and `p` and `q` are writes. Columns
@@ -20,6 +21,7 @@
 //! collation counts, so ours, which have none, stand on the left.
 
 mod advance;
+mod backup;
 mod compare;
 mod write;
 

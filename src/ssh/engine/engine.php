@@ -38,7 +38,8 @@ $put = function ($text) {
 try {
     $database = new PDO("sqlite:" . $path, null, null, [
         PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION,
-        PDO::SQLITE_ATTR_OPEN_FLAGS => PDO::SQLITE_OPEN_READWRITE,
+        // With SQLITE_OPEN_URI: a backup is attached by a URI that makes it read-only.
+        PDO::SQLITE_ATTR_OPEN_FLAGS => PDO::SQLITE_OPEN_READWRITE | 0x40,
     ]);
     $database->exec("PRAGMA busy_timeout=" . (int) $argv[2]);
     $database->sqliteCreateFunction("ieee754_to_blob", function ($real) {

@@ -62,13 +62,14 @@ pub(super) fn describe(engine: &str, database: &str, words: &str) -> SqlError {
 
 /// SQLite's messages are English everywhere and have not changed in years; engines pass on nothing else.
 fn classify(words: &str) -> SqlErrorKind {
-    const MESSAGES: [(&str, SqlErrorKind); 11] = [
+    const MESSAGES: [(&str, SqlErrorKind); 12] = [
         ("constraint failed", SqlErrorKind::Constraint),
         ("database is locked", SqlErrorKind::Busy),
         ("table is locked", SqlErrorKind::Busy),
         ("readonly database", SqlErrorKind::ReadOnly),
         ("access permission denied", SqlErrorKind::ReadOnly),
         ("disk is full", SqlErrorKind::Full),
+        ("disk I/O error", SqlErrorKind::Io),
         ("disk image is malformed", SqlErrorKind::Corrupt),
         ("not a database", SqlErrorKind::Corrupt),
         ("malformed database schema", SqlErrorKind::Corrupt),
@@ -119,6 +120,7 @@ mod tests {
                 ReadOnly,
             ),
             ("Error: database or disk is full", Full),
+            ("Runtime error near line 9: disk I/O error (10)", Io),
             ("Error: file is not a database", Corrupt),
             ("Error: database disk image is malformed", Corrupt),
             (

@@ -1,0 +1,105 @@
+//! The old project's script beside modsync: it copies the whole local file over the server's while the daemon watches.
+//! docs/migrating.md tells what comes of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use std::path::Path;
+
+use support::daemon::{Daemon, until};
+use support::world::World;
+
+fn start() -> (World, Daemon) {
+    let mut world = World::with_products(40);
+    world
+        .settings
+        .insert("sync", "debounce = \"100ms\"\npoll = \"200ms\"".to_owned());
+    let daemon = Daemon::start(&world);
+    daemon.until_in_sync();
+    (world, daemon)
+}
+
+/// How a file is put over another.
+#[derive(Clone, Copy, Debug)]
+enum Upload {
+    /// As SFTP's `put` does: the same file is cut to nothing and written anew.
+    InPlace,
+    /// Beside it and renamed: another file.
+    Renamed,
+}
+
+fn upload(from: &Path, world: &World, way: Upload) {
+    match way {
+        Upload::InPlace => drop(std::fs::copy(from, world.remote()).unwrap()),
+        Upload::Renamed => {
+            let beside = world.path("site/upload");
+            std::fs::copy(from, &beside).unwrap();
+            std::fs::rename(beside, world.remote()).unwrap();
+        }
+    }
+}
+
+/// A review on the website; its product.
+fn review(world: &World) -> String {
+    let sql = "SELECT product_url FROM assessment_queue WHERE status='pending' AND review_type='modesty' LIMIT 1";
+    let url: String = world.open_remote().query_row(sql, [], |row| row.get(0)).unwrap();
+    world.php(&["modest", &url]);
+    url
+}
+
+fn stage(connection: &rusqlite::Connection, url: &str) -> Option<String> {
+    let sql = "SELECT lifecycle_stage FROM products WHERE url=?1";
+    connection.query_row(sql, [url], |row| row.get(0)).unwrap()
+}
+
+/// Waits until the daemon has looked at everything that was done before this call.
+fn settle(world: &World, daemon: &Daemon) {
+    world.python(&["--count", "1"]);
+    daemon.sync(&[], 0);
+    daemon.until_in_sync();
+}
+
+/// What the laptop's file holds, the script puts on the server: nothing is lost, and modsync goes on.
+#[test]
+fn a_fresh_copy_over_the_server_loses_nothing() {
+    for way in [Upload::InPlace, Upload::Renamed] {
+        let (world, daemon) = start();
+        let url = review(&world);
+        until("the review is here", || {
+            stage(&world.open_local(), &url).filter(|stage| stage == "assessed_approved")
+        });
+        daemon.until_in_sync();
+        upload(&world.local(), &world, way);
+        settle(&world, &daemon);
+        world.assert_equal();
+        assert_eq!(
+            stage(&world.open_remote(), &url).as_deref(),
+            Some("assessed_approved"),
+            "{way:?}"
+        );
+    }
+}
+
+/// The script read the laptop's file before a review came, and writes it to the server afterwards.
+#[test]
+fn a_stale_copy_over_the_server_takes_back_what_came_in_between() {
+    for way in [Upload::InPlace, Upload::Renamed] {
+        let (world, daemon) = start();
+        let stale = world.path("stale.db");
+        std::fs::copy(world.local(), &stale).unwrap();
+        let url = review(&world);
+        until("the review is here", || {
+            stage(&world.open_local(), &url).filter(|stage| stage == "assessed_approved")
+        });
+        daemon.until_in_sync();
+        upload(&stale, &world, way);
+        settle(&world, &daemon);
+        world.assert_equal();
+        eprintln!(
+            "{way:?}: {:?}, {:#}",
+            stage(&world.open_local(), &url),
+            daemon.status()["last_cycle"]
+        );
+        eprintln!("{}", daemon.errors());
+    }
+}
