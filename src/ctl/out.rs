@@ -47,6 +47,11 @@ impl Out {
         self.json
     }
 
+    /// Whether answers are text on a terminal.
+    pub(super) fn is_read_by_a_person(&self) -> bool {
+        !self.json && io::stdout().is_terminal()
+    }
+
     /// Whether a person looks at a terminal that can show a screen.
     pub(super) fn is_screen(&self) -> bool {
         let can = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");

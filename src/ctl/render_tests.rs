@@ -103,7 +103,7 @@ fn idle() -> Status {
     }
 }
 
-fn moved(to: Side, action: &str, columns: &[(&str, Json, Json)]) -> Move {
+pub(super) fn moved(to: Side, action: &str, columns: &[(&str, Json, Json)]) -> Move {
     Move {
         table: "products".to_owned(),
         key: BTreeMap::from([("url".to_owned(), json!("https://shop.example/a"))]),
@@ -120,7 +120,7 @@ fn moved(to: Side, action: &str, columns: &[(&str, Json, Json)]) -> Move {
     }
 }
 
-fn moves() -> Vec<Move> {
+pub(super) fn moves() -> Vec<Move> {
     vec![
         moved(
             Side::Local,
@@ -313,6 +313,8 @@ fn a_plan_with_moves_each_way_and_a_conflict() {
                 server: json!("not_modest"),
             }],
             at: None,
+            seen: false,
+            resolved: None,
         }],
         stopped: None,
         schema: vec![],

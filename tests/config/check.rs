@@ -54,6 +54,8 @@ fn what_is_in_effect_is_shown_without_secrets() {
       backup.min_interval     15m
       backup.keep_last        10
       backup.keep_daily       7
+      history.keep_days       365
+      history.max_size        256MiB
       notify.enabled          true
       notify.offline_after    1d
       daemon.state_dir        ~/.local/state/modsync
@@ -107,7 +109,7 @@ fn every_key_is_in_the_reference_and_in_the_example() {
         .filter_map(|word| word.split_once('.'))
         .map(|(_, key)| key)
         .collect();
-    assert_eq!(keys.len(), 33);
+    assert_eq!(keys.len(), 35);
     for key in keys {
         assert!(
             reference.contains(&format!("| `{key}` |")),
