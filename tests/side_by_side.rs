@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 
 use support::daemon::{Daemon, until};
-use support::world::World;
+use support::world::{World, dump};
 
 fn start() -> (World, Daemon) {
     let mut world = World::with_products(40);
@@ -106,4 +106,43 @@ fn a_stale_copy_takes_a_review_back_unless_it_is_another_file() {
             .contains("the server's database is another file than at the last sync");
         assert_eq!(noticed, matches!(way, Upload::Renamed), "{way:?}: {}", daemon.errors());
     }
+}
+
+/// The first look of docs/migrating.md: paused before the server could be reached, it compares and writes nothing.
+#[test]
+fn a_daemon_that_was_paused_before_its_first_cycle_only_looks() {
+    let mut world = World::with_products(40);
+    world.python(&["--count", "2"]);
+    let url = review(&world);
+    let (laptop, server) = (dump(&world.open_local()), dump(&world.open_remote()));
+    let port = std::mem::replace(&mut world.port, 1);
+    let mut daemon = Daemon::start(&world);
+    daemon.until_status("offline", |status| status["state"] == "offline");
+    assert_eq!(daemon.ctl(&["pause"]).code, 0);
+    daemon.terminate();
+
+    world.port = port;
+    world.config_file();
+    daemon.again();
+    daemon.until_status("paused", |status| status["state"] == "paused");
+    let (_, check) = daemon.json(&["check"]);
+    assert_eq!(check["in_sync"], false, "{check:#}");
+    let (_, diff) = daemon.json(&["diff"]);
+    assert!(diff["moves"].to_string().contains(&url), "{diff:#}");
+    let planned = daemon.sync(&["--dry-run"], 0);
+    assert_eq!(
+        (planned["pushed"].as_u64(), planned["outcome"].as_str()),
+        (Some(4), Some("planned")),
+        "{planned:#}"
+    );
+    assert_eq!(
+        (dump(&world.open_local()), dump(&world.open_remote())),
+        (laptop, server),
+        "nothing was written"
+    );
+
+    daemon.ctl(&["resume"]);
+    daemon.until_in_sync();
+    world.assert_equal();
+    assert_eq!(stage(&world.open_local(), &url).as_deref(), Some("assessed_approved"));
 }
