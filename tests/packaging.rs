@@ -83,6 +83,58 @@ fn installing_puts_all_in_place_again_changes_nothing_and_uninstalling_takes_it_
     assert_eq!(files(&prefix), BTreeSet::from(["share/man/man1/other.1".to_owned()]));
 }
 
+#[test]
+fn an_update_says_how_to_restart_what_runs_and_uninstalling_goes_through_the_service() {
+    let home = tempfile::tempdir().unwrap();
+    let prefix = home.path().join("p");
+    let install = |arguments: &[&str]| {
+        let mut command = script("install");
+        // As a user's own: root's services are the machine's.
+        command
+            .env("HOME", home.path())
+            .env("PATH", with_a_users_id(home.path()));
+        command.arg("--prefix").arg(&prefix).args(arguments).output().unwrap()
+    };
+    let from = built().to_str().unwrap();
+    assert!(install(&["--from", from]).status.success());
+    let units = home.path().join(".config/systemd/user");
+    std::fs::create_dir_all(&units).unwrap();
+    let unit = |binary: &Path| format!("[Service]\nExecStart={} run --config x\n", binary.display());
+    std::fs::write(units.join("modsyncd@shop.service"), unit(&prefix.join("bin/modsyncd"))).unwrap();
+    std::fs::write(
+        units.join("modsyncd.service"),
+        unit(Path::new("/elsewhere/bin/modsyncd")),
+    )
+    .unwrap();
+    let again = install(&["--from", from]);
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(said.contains("systemctl --user restart modsyncd@shop\n"), "{said}");
+    assert!(
+        !said.contains("restart modsyncd\n"),
+        "that one runs another program: {said}"
+    );
+
+    // The service cannot be taken away here: then nothing is.
+    let refused = install(&["--uninstall"]);
+    assert!(
+        !refused.status.success(),
+        "{}",
+        String::from_utf8_lossy(&refused.stdout)
+    );
+    assert!(prefix.join("bin/modsyncd").exists() && units.join("modsyncd@shop.service").exists());
+}
+
+/// A PATH on which `id -u` says that an ordinary user asks, and systemd refuses whatever it is told.
+fn with_a_users_id(folder: &Path) -> String {
+    let bin = folder.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    for (name, script) in [("id", "echo 1000"), ("systemctl", "exit 1")] {
+        std::fs::write(bin.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+        run(Command::new("chmod").arg("755").arg(bin.join(name)));
+    }
+    format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
+}
+
 /// One page for each verb that `--help` shows, with its examples.
 fn the_pages_are_of_the_verbs(folder: &Path) {
     for program in ["modsyncd", "modsyncctl"] {

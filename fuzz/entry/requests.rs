@@ -10,7 +10,7 @@ use modsync::control::handler::{Handler, Request, Response};
 use modsync::control::server;
 use modsync::control::types::{
     BackupList, BackupsAnswer, CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Recent, Status,
-    VerifyReport,
+    Unseen, VerifyReport,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -36,15 +36,19 @@ impl Handler for Script {
             Request::Diff(_) => Response::Diff(Box::<DiffReport>::default()),
             Request::Verify => Response::Verify(Box::<VerifyReport>::default()),
             Request::Backups(_) => Response::Backups(Box::new(BackupsAnswer::List(BackupList::default()))),
+            Request::History(_) => Response::History(Box::default()),
+            Request::Show(..) => Response::Show(Box::default()),
+            Request::Conflicts(_) => Response::Conflicts(Box::default()),
+            Request::Conflict(id) => {
+                return Err(ErrorBody {
+                    code: ErrorCode::NotFound,
+                    error: format!("{id}"),
+                    hint: None,
+                });
+            }
+            Request::Seen(_) => Response::Unseen(Unseen::default()),
+            Request::Undo(_) | Request::Resolve(_) => Response::Amended(Box::default()),
             Request::Metrics => Response::Metrics(Box::default(), Box::default()),
-            // How these are asked is what is tried; their answers are as plain as the ones above.
-            Request::History(_)
-            | Request::Show(..)
-            | Request::Undo(_)
-            | Request::Conflicts(_)
-            | Request::Conflict(_)
-            | Request::Seen(_)
-            | Request::Resolve(_) => Response::Queued,
             Request::Logs(_) => Response::Logs(Box::pin(futures_util::stream::iter(["a line".to_owned()]))),
         })
     }

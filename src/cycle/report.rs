@@ -20,7 +20,6 @@ pub fn to_json(value: &Value) -> Json {
     }
 }
 
-/// A key's columns and values.
 /// A row's key by the names of its columns.
 #[must_use]
 pub fn named_key(columns: &[String], key: &[String], row: &Row) -> BTreeMap<String, Json> {
@@ -66,6 +65,7 @@ fn with_side(change: RowChange, to: Side) -> Move {
     }
 }
 
+/// A key's columns and values.
 pub(super) fn key_json(table: &Table, key: &Key) -> BTreeMap<String, Json> {
     table
         .key

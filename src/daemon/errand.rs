@@ -1,8 +1,7 @@
 //! What the pair is asked for apart from cycles of its own: one variant a request, and what each one calls.
 
 use crate::control::handler::{DiffRequest, Response};
-use crate::control::types::BackupsRequest;
-use crate::control::types::{AmendReport, ResolveRequest, UndoRequest};
+use crate::control::types::{AmendReport, BackupsRequest, ResolveRequest, UndoRequest};
 use crate::cycle::{CycleError, Progress, Syncer};
 
 /// A request that needs the pair, and waits until the worker is free for it.

@@ -91,7 +91,7 @@ backup | keep_last = 2.5
 history | keep_days = 0
     F:7:1: history.keep_days: 0 is not allowed: 1 to 36500
 history | keep_days = "90d"
-    F:7:1: history.keep_days: must be a number, 1 to 36500, not text
+    F:7:1: history.keep_days: must be a number without quotes, 1 to 36500
 history | max_size = 256
     F:7:1: history.max_size: a bare 256 has no unit: write for example "256MiB" (KiB, MiB or GiB)
 history | max_size = "512KiB"

@@ -81,8 +81,8 @@ fn the_record_answers_while_the_server_does_not() {
     let mut house = House::open();
     house.local("UPDATE shop SET town='Hof' WHERE name='a'");
     let cycle = house.cycle(0);
-    house.world.sshd.stop();
     house.world.sshd.kill_sessions();
+    house.world.sshd.stop();
     house.daemon.sync(&[], 5);
     let history = house.json(0, &["history"]);
     assert_eq!(history["cycles"][0]["cycle"].to_string(), cycle);
