@@ -9,8 +9,8 @@ use std::sync::Arc;
 use modsync::control::handler::{Handler, Request, Response};
 use modsync::control::server;
 use modsync::control::types::{
-    BackupList, BackupsAnswer, CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Status, Unseen,
-    VerifyReport,
+    BackupList, BackupsAnswer, CheckReport, CycleSummary, DiffReport, ErrorBody, ErrorCode, Event, Recent, Status,
+    Unseen, VerifyReport,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -56,8 +56,12 @@ impl Handler for Script {
     }
 
     fn events(&self) -> broadcast::Receiver<Event> {
-        // Its sender is gone: the stream ends after its first line.
+        // Its sender is gone: the stream ends after its first lines.
         broadcast::channel(1).1
+    }
+
+    fn recent(&self) -> Recent {
+        Recent::default()
     }
 }
 

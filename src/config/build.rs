@@ -10,7 +10,7 @@ use super::mistake::Fault;
 use super::reader::Reader;
 use super::ssh_config::check_jumps;
 use super::values::{boolean, choice, count, duration, host, level, line, percent, schedule, server_path, size, zone};
-use super::{Backup, Daemon, EngineChoice, Environment, History, Local, Log, Places, Remote, Safety, Sync};
+use super::{Backup, Daemon, EngineChoice, Environment, History, Local, Log, Notify, Places, Remote, Safety, Sync};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -183,5 +183,16 @@ pub(super) fn log(reader: &mut Reader) -> Log {
     Log {
         level: reader.take("log.level", level).unwrap_or_else(|| "info".to_owned()),
         keep_days: reader.take("log.keep_days", |raw| count(raw, 1..=3650)).unwrap_or(14),
+    }
+}
+
+/// `[notify]`.
+pub(super) fn notify(reader: &mut Reader) -> Notify {
+    Notify {
+        enabled: reader.take("notify.enabled", boolean).unwrap_or(true),
+        command: reader.take("notify.command", |raw| line(raw).map(str::to_owned)),
+        offline_after: reader
+            .take("notify.offline_after", |raw| duration(raw, SECOND..=365 * DAY))
+            .unwrap_or(DAY),
     }
 }

@@ -77,6 +77,7 @@ fn effective(config: &Config) -> Vec<(&'static str, String)> {
         history,
         daemon,
         log,
+        notify,
         tables: _,
     } = config;
     let hidden = |command: &Option<String>| command.as_ref().map(|_| "(a command, not shown)".to_owned());
@@ -113,6 +114,9 @@ fn effective(config: &Config) -> Vec<(&'static str, String)> {
         ("backup.keep_daily", some(backup.keep_daily)),
         ("history.keep_days", some(history.keep_days)),
         ("history.max_size", some(format_size(history.max_size))),
+        ("notify.enabled", some(notify.enabled)),
+        ("notify.command", hidden(&notify.command)),
+        ("notify.offline_after", time(notify.offline_after)),
         ("daemon.state_dir", some(daemon.state_dir.display())),
         ("daemon.socket", some(daemon.socket.display())),
         ("log.level", some(&log.level)),

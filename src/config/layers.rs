@@ -9,8 +9,8 @@ use super::mistake::nearest;
 use super::{Environment, Mistake, Origin};
 
 /// The sections of the file, each a table of plain keys.
-const SECTIONS: [&str; 8] = [
-    "local", "remote", "sync", "safety", "backup", "history", "daemon", "log",
+const SECTIONS: [&str; 9] = [
+    "local", "remote", "sync", "safety", "backup", "history", "notify", "daemon", "log",
 ];
 /// Variables that mean something else: which file, which socket, which pair.
 const RESERVED: [&str; 3] = ["MODSYNC_CONFIG", "MODSYNC_SOCKET", "MODSYNC_NAME"];

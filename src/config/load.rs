@@ -86,6 +86,7 @@ pub fn of_text(options: &LoadOptions, places: Places, text: Option<&str>) -> Res
     let history = build::history(&mut reader);
     let daemon = build::daemon(&mut reader, environment, &places);
     let log = build::log(&mut reader);
+    let notify = build::notify(&mut reader);
     reader.refuse_the_rest();
     if text.is_none() && (local.is_none() || remote.is_none()) {
         reader.mistakes.insert(0, no_file(&places.file));
@@ -102,6 +103,7 @@ pub fn of_text(options: &LoadOptions, places: Places, text: Option<&str>) -> Res
                 tables: declared,
                 daemon,
                 log,
+                notify,
             };
             Ok(Loaded {
                 config,

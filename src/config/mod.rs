@@ -54,6 +54,8 @@ pub struct Config {
     pub daemon: Daemon,
     /// The log.
     pub log: Log,
+    /// When a person is told that one is needed.
+    pub notify: Notify,
 }
 
 /// `[local]`.
@@ -214,4 +216,15 @@ pub struct Log {
     pub level: String,
     /// Days that log files are kept.
     pub keep_days: u32,
+}
+
+/// `[notify]`.
+#[derive(Clone, Debug)]
+pub struct Notify {
+    /// Whether a person is told at all.
+    pub enabled: bool,
+    /// What is run to tell it, by `sh -c`, with the title as `$1` and the text as `$2`; `None`: the desktop's way.
+    pub command: Option<String>,
+    /// How long the server has to be out of reach before that is told.
+    pub offline_after: Duration,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::types::{CycleSummary, Status};
+use super::types::{CycleSummary, Recent, Status};
 
 /// A line of the event stream `GET /v1/events` (one JSON object a line).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,8 @@ pub enum Event {
     Phase(PhaseEvent),
     /// A cycle ended.
     Cycle(Box<CycleSummary>),
+    /// What happened lately: at the beginning of the stream, and after each cycle.
+    Recent(Box<Recent>),
     /// Nothing happened for a while: the daemon lives. The server of the socket adds these.
     Heartbeat,
 }

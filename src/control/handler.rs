@@ -14,7 +14,8 @@ use super::metrics::Counters;
 use super::types::{
     AmendReport, BackupsAnswer, BackupsRequest, CheckReport, ConflictRecord, ConflictsReport, ConflictsRequest,
     CycleReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, Event, HistoryReport, HistoryRequest, PauseRequest,
-    ResolveRequest, SeenRequest, SelfTestReport, ShowRequest, Status, SyncRequest, UndoRequest, Unseen, VerifyReport,
+    Recent, ResolveRequest, SeenRequest, SelfTestReport, ShowRequest, Status, SyncRequest, UndoRequest, Unseen,
+    VerifyReport,
 };
 
 /// Everything that a client can ask, apart from the event stream ([`Handler::events`]).
@@ -161,7 +162,10 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, request: Request) -> impl Future<Output = Result<Response, ErrorBody>> + Send;
 
     /// The events from now on. Send a [`Event::Status`] whenever something that `status` tells changed,
-    /// [`Event::Phase`] and [`Event::Cycle`] as they happen; never [`Event::Heartbeat`], which the server adds.
+    /// [`Event::Phase`], [`Event::Cycle`] and [`Event::Recent`] as they happen; never [`Event::Heartbeat`], which the server adds.
     /// A receiver that lags behind misses events and is given the current status instead.
     fn events(&self) -> broadcast::Receiver<Event>;
+
+    /// What happened lately, for the beginning of the event stream.
+    fn recent(&self) -> Recent;
 }

@@ -9,9 +9,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use tokio::time::Instant;
+
 use super::types::{CycleSummary, Outcome, State, Status};
 
-/// What the daemon has counted since it started.
+/// What the daemon has counted since it started, and measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Cycles by how they ended, in the words of [`Outcome`]'s JSON form.
@@ -32,9 +34,31 @@ pub struct Counters {
     pub round_trips: u64,
     /// Milliseconds spent in cycles.
     pub duration_ms: u64,
+    /// Milliseconds spent in each state, up to the last change of it.
+    pub states_ms: BTreeMap<&'static str, u64>,
+    /// The state that lasts, and since when.
+    pub state: Option<(State, Instant)>,
+    /// When the last cycle started that left nothing undone but what a person has to decide; also before the start.
+    pub last_success: Option<Timestamp>,
+    /// When the last cycle started that took a backup; also before the start.
+    pub last_backup: Option<Timestamp>,
+    /// The memory that the process takes, in bytes; `None` where the system does not tell.
+    pub resident_bytes: Option<u64>,
+    /// Times that a person was notified.
+    pub notified: u64,
+    /// Times that the way to notify a person failed.
+    pub notify_failed: u64,
 }
 
 impl Counters {
+    /// Takes note of the state that the daemon is in now.
+    pub fn enter(&mut self, state: State, now: Instant) {
+        let (before, since) = self.state.unwrap_or((state, now));
+        let passed = u64::try_from(now.saturating_duration_since(since).as_millis()).unwrap_or(u64::MAX);
+        *self.states_ms.entry(before.as_str()).or_default() += passed;
+        self.state = Some((state, now));
+    }
+
     /// Adds a cycle that ended. Dry runs count as cycles and move nothing.
     pub fn record(&mut self, cycle: &CycleSummary) {
         *self.cycles.entry(cycle.outcome.as_str()).or_default() += 1;
@@ -49,6 +73,12 @@ impl Counters {
         self.bytes_received += cycle.bytes_received;
         self.round_trips += cycle.round_trips;
         self.duration_ms += cycle.duration_ms;
+        if cycle.outcome.is_success() {
+            self.last_success = cycle.started.or(self.last_success);
+        }
+        if cycle.backup.is_some() {
+            self.last_backup = cycle.started.or(self.last_backup);
+        }
     }
 }
 
@@ -63,6 +93,7 @@ type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 pub fn render(status: &Status, counters: &Counters) -> String {
     let mut registry = Registry::with_prefix("modsync");
     register_state(&mut registry, status);
+    register_times(&mut registry, status, counters);
     register_sides(&mut registry, status);
     register_counters(&mut registry, counters);
     let mut text = String::new();
@@ -111,10 +142,7 @@ fn register_state(registry: &mut Registry, status: &Status) {
         (direction("push"), status.pending.push.map(float)),
     ];
     gauges(registry, "pending_rows", "Rows waiting to move", pending);
-    let last = status.last_cycle.as_ref();
-    let seconds = |time: Option<Timestamp>| time.map(|time| time.as_second() as f64);
-    let took = last.map(|cycle| float(cycle.duration_ms) / 1000.0);
-    let last = last.and_then(|cycle| cycle.started);
+    let held = status.last_cycle.as_ref().map(|cycle| float(cycle.held));
     for (name, help, value) in [
         ("in_sync", "1 when both sides hold the same", status.in_sync.map(one_if)),
         (
@@ -122,35 +150,61 @@ fn register_state(registry: &mut Registry, status: &Status) {
             "Conflicts that nobody has looked at",
             Some(float(status.conflicts)),
         ),
+        ("held_rows", "Rows that the last cycle held back", held),
         (
             "left_out_tables",
             "Tables left out or held",
             Some(status.left_out.len() as f64),
         ),
-        (
-            "started_timestamp_seconds",
-            "When the daemon started",
-            seconds(status.started),
-        ),
-        (
-            "as_of_timestamp_seconds",
-            "When the server was last heard",
-            seconds(status.as_of),
-        ),
-        (
-            "last_cycle_started_timestamp_seconds",
-            "When the last cycle started",
-            seconds(last),
-        ),
-        ("last_cycle_duration_seconds", "How long the last cycle took", took),
-        (
-            "next_run_timestamp_seconds",
-            "When the next cycle runs by itself",
-            seconds(status.next_run),
-        ),
     ] {
         gauge(registry, name, help, value);
     }
+}
+
+fn register_times(registry: &mut Registry, status: &Status, counters: &Counters) {
+    let last = status.last_cycle.as_ref();
+    for (name, help, time) in [
+        ("started", "When the daemon started", status.started),
+        ("as_of", "When the server was last heard", status.as_of),
+        (
+            "last_cycle_started",
+            "When the last cycle started",
+            last.and_then(|cycle| cycle.started),
+        ),
+        (
+            "last_success",
+            "When the last cycle started that ended well",
+            counters.last_success,
+        ),
+        (
+            "last_backup",
+            "When the last cycle started that took a backup",
+            counters.last_backup,
+        ),
+        ("next_run", "When the next cycle runs by itself", status.next_run),
+        (
+            "next_try",
+            "When the server is tried again while offline",
+            status.next_try,
+        ),
+    ] {
+        let seconds = time.map(|time| time.as_second() as f64);
+        gauge(registry, &format!("{name}_timestamp_seconds"), help, seconds);
+    }
+    let took = last.map(|cycle| float(cycle.duration_ms) / 1000.0);
+    gauge(
+        registry,
+        "last_cycle_duration_seconds",
+        "How long the last cycle took",
+        took,
+    );
+    let resident = counters.resident_bytes.map(float);
+    gauge(
+        registry,
+        "resident_memory_bytes",
+        "Memory that the daemon takes",
+        resident,
+    );
 }
 
 fn register_sides(registry: &mut Registry, status: &Status) {
@@ -200,11 +254,23 @@ fn register_counters(registry: &mut Registry, counters: &Counters) {
         counter
     };
     registry.register("conflicts", "Conflicts met by cycles", single(counters.conflicts));
+    let notified = [("sent", counters.notified), ("failed", counters.notify_failed)];
+    registry.register(
+        "notifications",
+        "Times that a person was notified, or that it failed",
+        family("result", notified),
+    );
     registry.register(
         "round_trips",
         "Requests to the server that cycles waited for",
         single(counters.round_trips),
     );
+    let states = Family::<Labels, Counter<f64, AtomicU64>>::default();
+    for (state, ms) in &counters.states_ms {
+        let labels = vec![("state", (*state).to_owned())];
+        states.get_or_create(&labels).inc_by(float(*ms) / 1000.0);
+    }
+    registry.register("state_seconds", "Time spent in each state", states);
     let seconds = Counter::<f64, AtomicU64>::default();
     seconds.inc_by(float(counters.duration_ms) / 1000.0);
     registry.register("cycle_seconds", "Time spent in cycles", seconds);

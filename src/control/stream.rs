@@ -16,7 +16,7 @@ use super::types::{ErrorBody, ErrorCode, Event};
 /// A stream is never silent for longer: a client that hears nothing for a while knows that the daemon is gone.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// Events as JSON lines: the current status first, then whatever happens, until the daemon ends.
+/// Events as JSON lines: the current status and what happened lately first, then whatever happens, until the daemon ends.
 ///
 /// # Errors
 /// What the handler answers when it cannot tell its status.
@@ -26,12 +26,15 @@ pub(super) async fn events<H: Handler>(
 ) -> Result<impl Stream<Item = String> + Send, ErrorBody> {
     // Before the status, so that nothing falls between the two.
     let receiver = handler.events();
-    let first = current_status(&*handler).await?;
+    let first = [
+        current_status(&*handler).await?,
+        Event::Recent(Box::new(handler.recent())),
+    ];
     let later = stream::unfold((handler, receiver), |(handler, mut receiver)| async move {
         let event = next_event(&*handler, &mut receiver).await?;
         Some((event, (handler, receiver)))
     });
-    let lines = stream::once(async { first })
+    let lines = stream::iter(first)
         .chain(later)
         .filter_map(|event| async move { serde_json::to_string(&event).ok() });
     Ok(until_stopped(lines, stopped))

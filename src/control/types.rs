@@ -15,6 +15,7 @@ pub use super::backups::{
 pub use super::doctor::{Check, DoctorReport, Level};
 pub use super::error::{ErrorBody, ErrorCode};
 pub use super::event::{Event, Phase, PhaseEvent};
+pub use super::recent::{CycleBrief, MovedRows, Recent};
 pub use super::record::{
     AmendReport, ConflictColumn, ConflictRecord, ConflictsReport, ConflictsRequest, CycleReport, HistoryReport,
     HistoryRequest, LeftRow, RecordedCycle, Resolution, ResolveRequest, RowChange, SeenRequest, ShowRequest,

@@ -30,6 +30,12 @@ impl State {
 }
 
 impl Outcome {
+    /// Whether the cycle did its work, and left nothing undone but what a person has to decide.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Synced | Self::Unchanged | Self::Attention)
+    }
+
     /// The word of the JSON form.
     #[must_use]
     pub fn as_str(self) -> &'static str {

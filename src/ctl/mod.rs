@@ -37,6 +37,7 @@ mod sync_now;
 pub mod text;
 mod undo;
 mod verify;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

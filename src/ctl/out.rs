@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
-use terminal_size::{Height, terminal_size_of};
 
 use super::exit::Exit;
 use super::style::Style;
@@ -53,10 +52,10 @@ impl Out {
         !self.json && io::stdout().is_terminal()
     }
 
-    /// The number of lines of the screen that a person looks at; `None` when output goes elsewhere or is JSON.
-    pub(super) fn screen_height(&self) -> Option<usize> {
-        let (_, Height(height)) = terminal_size_of(io::stdout())?;
-        (!self.json).then_some(usize::from(height))
+    /// Whether a person looks at a terminal that can show a screen.
+    pub(super) fn is_screen(&self) -> bool {
+        let can = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+        !self.json && can && io::stdout().is_terminal()
     }
 
     /// How text looks at this moment.

@@ -29,7 +29,7 @@ pub(super) fn style() -> Style {
     }
 }
 
-fn counts(rows: u64, assessed: u64) -> SideCounts {
+pub(super) fn counts(rows: u64, assessed: u64) -> SideCounts {
     SideCounts {
         pending_reviews: Some(12),
         pending_by_retailer: BTreeMap::from([("mango".to_owned(), 4), ("zara".to_owned(), 8)]),

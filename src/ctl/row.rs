@@ -117,7 +117,7 @@ pub(super) fn key(key: &BTreeMap<String, Json>) -> String {
 }
 
 /// A cell's value: text in quotes, so that '1' is not 1 and 'NULL' not NULL.
-fn value(cell: &Json) -> String {
+pub(super) fn value(cell: &Json) -> String {
     match cell {
         Json::Null => "NULL".to_owned(),
         Json::String(text) => format!("'{}'", text::short(text, VALUE)),
@@ -126,7 +126,7 @@ fn value(cell: &Json) -> String {
 }
 
 /// A key's value, without quotes. What JSON cannot say comes as an object with one field (docs/api.md).
-fn plain(cell: &Json) -> String {
+pub(super) fn plain(cell: &Json) -> String {
     match cell {
         Json::Null => "NULL".to_owned(),
         Json::String(text) => text.clone(),

@@ -1,15 +1,11 @@
 //! `modsyncctl status`.
 
-use std::io;
-
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Duration, interval};
 
 use super::exit::Exit;
 use super::out::Failure;
 use super::style::{Style, Tone};
-use super::{Context, counts, cycle, text};
+use super::{Context, counts, cycle, text, watch};
 use crate::control::client::Events;
 use crate::control::types::{Event, State, Status};
 
@@ -20,7 +16,8 @@ use crate::control::types::{Event, State, Status};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Show it again whenever something changes, until Ctrl-C (with --json: one document a line)
+    /// Stay and show it live, on the whole screen; q, Esc or Ctrl-C quits. Without a terminal: again whenever something
+    /// changes (with --json one document a line)
     #[arg(short, long)]
     watch: bool,
 
@@ -48,26 +45,23 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Fail
     Ok(Exit::of_status(&status, args.exit_code))
 }
 
-/// Shows it anew with each event, each second (the times are relative) and when the window changes its size.
+/// The screen, or where there is none each status as it comes.
 async fn watch(context: &Context) -> Result<Exit, Failure> {
+    if context.out.is_screen() {
+        return watch::run(context).await;
+    }
     let mut events = context.client.events().await?;
-    let mut resized = signal(SignalKind::window_change())?;
-    let mut tick = interval(Duration::from_secs(1));
     let Some(mut status) = next_status(&mut events).await? else {
         return Ok(Exit::NotRunning);
     };
-    let screen = context.out.screen_height().is_some();
-    show(context, &status)?;
     loop {
-        tokio::select! {
-            next = next_status(&mut events) => match next? {
-                Some(next) => status = next,
-                None => return Err(Failure::Daemon(crate::control::client::ended())),
-            },
-            _ = resized.recv(), if screen => {}
-            _ = tick.tick(), if screen => {}
-        }
-        show(context, &status)?;
+        context
+            .out
+            .answer(&status, |status, style| render(status, style) + "\n")?;
+        status = match next_status(&mut events).await? {
+            Some(next) => next,
+            None => return Err(Failure::Daemon(crate::control::client::ended())),
+        };
     }
 }
 
@@ -80,35 +74,6 @@ async fn next_status(events: &mut Events) -> Result<Option<Status>, Failure> {
             None => return Ok(None),
         }
     }
-}
-
-fn show(context: &Context, status: &Status) -> io::Result<()> {
-    context.out.answer(status, |status, style| {
-        let text = render(status, style);
-        match context.out.screen_height() {
-            Some(height) => frame(&text, height),
-            None => text + "\n",
-        }
-    })
-}
-
-/// The text drawn over what stands on the screen, without a flicker: from the top left, each line cleared to its end,
-/// then everything below. Long lines are clipped, not wrapped, and lines that do not fit are left out, so that nothing
-/// scrolls.
-fn frame(text: &str, height: usize) -> String {
-    const CLEAR_LINE: &str = "\x1b[K";
-    let mut lines: Vec<&str> = text.lines().collect();
-    if lines.len() >= height {
-        lines.truncate(height.saturating_sub(2));
-        lines.push("…");
-    }
-    let mut frame = "\x1b[?7l\x1b[H".to_owned();
-    for line in lines {
-        frame.push_str(line);
-        frame.push_str(CLEAR_LINE);
-        frame.push('\n');
-    }
-    frame + "\x1b[J\x1b[?7h"
 }
 
 /// The status as text.
@@ -206,20 +171,5 @@ fn pending(status: &Status) -> String {
         (None, []) => "nothing".to_owned(),
         (Some(text), unknown) => format!("{text}, {} not known", unknown.join(" and ")),
         (None, unknown) => format!("{} not known", unknown.join(" and ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::frame;
-
-    #[test]
-    fn a_frame_never_scrolls_the_screen() {
-        assert_eq!(frame("a\nb\n", 24), "\x1b[?7l\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J\x1b[?7h");
-        let tall = "line\n".repeat(50);
-        for height in 1..60 {
-            let newlines = frame(&tall, height).matches('\n').count();
-            assert!(newlines < height.max(2), "{newlines} newlines scroll {height} lines");
-        }
     }
 }

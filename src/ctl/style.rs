@@ -31,6 +31,8 @@ pub(crate) enum Tone {
     Head,
     /// Less important.
     Dim,
+    /// Nothing special.
+    Plain,
 }
 
 impl Style {
@@ -81,6 +83,7 @@ impl Style {
             Tone::Bad => "31",
             Tone::Head => "1",
             Tone::Dim => "2",
+            Tone::Plain => return text.to_owned(),
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }

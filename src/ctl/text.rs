@@ -41,6 +41,18 @@ pub fn short(data: &str, max: usize) -> String {
     data.chars().take(max.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// As [`safe`], and cut to the last `max` characters: paths and addresses differ at their end.
+#[must_use]
+pub fn tail(data: &str, max: usize) -> String {
+    let data = safe(data);
+    let length = data.chars().count();
+    if length <= max {
+        return data.into_owned();
+    }
+    let end = data.chars().skip(length - max.saturating_sub(1));
+    ['…'].into_iter().chain(end).collect()
+}
+
 /// "1 row", "3 rows".
 #[must_use]
 pub fn count(number: u64, noun: &str) -> String {
@@ -172,6 +184,8 @@ mod tests {
         assert_eq!(safe("a\x1b[31m\u{9b}b\u{7f}\t\n"), "a\\u{1b}[31m\\u{9b}b\\u{7f}\\t\\n");
         assert_eq!(safe("\u{202e}\u{2066}"), "\\u{202e}\\u{2066}");
         assert_eq!(short("grüner", 4), "grü…");
+        assert_eq!(tail("grüner", 4), "…ner");
+        assert_eq!(tail("grün", 4), "grün");
         assert_eq!(short("\x1b\x1b", 4), "\\u{…", "what is cut is the escaped form");
     }
 }

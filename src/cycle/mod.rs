@@ -43,8 +43,8 @@ pub use reach::{OverSsh, Reach};
 pub use schema::{Apart, schemas_apart};
 
 use crate::control::types::{
-    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, PhaseEvent, ResolveRequest,
-    SelfTestReport, SideCounts, Skipped, SyncRequest, UndoRequest, VerifyReport,
+    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, MovedRows, PhaseEvent,
+    ResolveRequest, SelfTestReport, SideCounts, Skipped, SyncRequest, UndoRequest, VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -116,6 +116,9 @@ pub trait Syncer: Send + 'static {
 
     /// What the server held at the end of the last cycle, if the cycle pushed and so was told. Given once; no network.
     fn counted_by_cycle(&mut self) -> Option<SideCounts>;
+
+    /// The rows that the last cycle moved, one by one, as far as they are told. Given once; no network.
+    fn moved_by_cycle(&mut self) -> MovedRows;
 
     /// Closes the connection to the server, if there is one; the next call that needs it opens a new one.
     fn disconnect(&mut self);

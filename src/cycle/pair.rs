@@ -13,7 +13,7 @@ use super::reach::{OverSsh, Reach};
 use super::schema::{Change, Drift};
 use super::{CycleError, client, first, history};
 use crate::config::{Config, EngineChoice};
-use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
+use crate::control::types::{MovedRows, Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
 use crate::model::{Schema, Side};
 use crate::random;
@@ -52,6 +52,8 @@ pub struct Pair {
     pub(super) restored_from: Option<Timestamp>,
     /// What the server held when the last cycle had pushed.
     pub(super) counted: Option<SideCounts>,
+    /// The rows that the last cycle moved.
+    pub(super) moved: MovedRows,
     /// Whether another laptop had given a backup the name that ours was to get.
     pub(super) name_taken: bool,
     pub(super) health: Health,
@@ -117,6 +119,7 @@ impl Pair {
             backed_up: None,
             restored_from: None,
             counted: None,
+            moved: MovedRows::default(),
             name_taken: false,
             health: Health::default(),
             notes: note.into_iter().chain(copied).collect(),

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::exchange::Exchange;
 use super::history::{JournalTable, Moved, Written};
 use super::layout::Layout;
-use crate::control::types::{ColumnMove, ConflictColumn, ConflictRecord, Move, RowChange, TableMoves};
+use crate::control::types::{ColumnMove, ConflictColumn, ConflictRecord, Move, MovedRows, RowChange, TableMoves};
 use crate::merge::{Conflict, Reason};
 use crate::model::{Key, Row, RowOp, Side, Table, Value};
 
@@ -120,14 +120,23 @@ pub fn describe_change(
 /// Every write of an exchange.
 #[must_use]
 pub fn describe_moves(layout: &Layout, exchange: &Exchange) -> Vec<Move> {
-    let mut moves = Vec::new();
-    for (table, exchange) in layout.local.iter().zip(&exchange.tables) {
-        for side in Side::BOTH {
-            let ops = exchange.ops(side).iter();
-            moves.extend(ops.map(|op| describe_move(table, side, op.before(), op.after())));
-        }
+    let describe = |(table, side, op): (_, _, &RowOp)| describe_move(table, side, op.before(), op.after());
+    writes(layout, exchange).map(describe).collect()
+}
+
+/// The first writes of an exchange, and how many more there are.
+pub fn tell_moves(layout: &Layout, exchange: &Exchange, moved: &mut MovedRows) {
+    for (table, side, op) in writes(layout, exchange) {
+        moved.add(|| describe_move(table, side, op.before(), op.after()));
     }
-    moves
+}
+
+fn writes<'a>(layout: &'a Layout, exchange: &'a Exchange) -> impl Iterator<Item = (&'a Table, Side, &'a RowOp)> {
+    let tables = layout.local.iter().zip(&exchange.tables);
+    tables.flat_map(|(table, exchange)| {
+        let of = move |side| exchange.ops(side).iter().map(move |op| (table, side, op));
+        Side::BOTH.into_iter().flat_map(of)
+    })
 }
 
 /// A conflict for people.

@@ -16,7 +16,7 @@ use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
 use super::readback::look_again;
 use super::{CycleError, Progress, Trigger, report};
-use crate::control::types::{CycleSummary, ErrorCode, Outcome, Phase, PhaseEvent, SyncRequest};
+use crate::control::types::{CycleSummary, ErrorCode, MovedRows, Outcome, Phase, PhaseEvent, SyncRequest};
 use crate::model::{RowOp, Side};
 use crate::replica::{Advance, Generation, Push, Pushed};
 
@@ -44,6 +44,7 @@ pub(super) async fn run(
     let mut left = Vec::new();
     pair.counted = None;
     pair.backed_up = None;
+    pair.moved = MovedRows::default();
     for round in 0..ROUNDS {
         let since = Instant::now();
         pair.connect(progress).await?;
@@ -258,6 +259,7 @@ async fn carry_out(
     let left = exchange.not_amended(&pair.layout, &mut ancestors);
     pair.history.end(cycle, ended, ancestors).await?;
     pair.carried_is_recorded(&summary.schema).await?;
+    report::tell_moves(&pair.layout, &exchange, &mut pair.moved);
     Ok(Round {
         summary,
         moved_on: exchange.tables.iter().any(|table| table.moved_on),

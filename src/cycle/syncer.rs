@@ -8,7 +8,7 @@ use super::amend::{Amended, Amendment};
 use super::history::Keep;
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
 use crate::control::types::{
-    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome,
+    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, MovedRows, Outcome,
     ResolveRequest, SelfTestReport, SideCounts, SyncRequest, UndoRequest, VerifyReport,
 };
 use crate::model::Side;
@@ -204,6 +204,10 @@ impl Syncer for Pair {
 
     fn counted_by_cycle(&mut self) -> Option<SideCounts> {
         self.counted.take()
+    }
+
+    fn moved_by_cycle(&mut self) -> MovedRows {
+        std::mem::take(&mut self.moved)
     }
 
     fn disconnect(&mut self) {

@@ -7,7 +7,7 @@ use super::errand::Errand;
 use super::tail;
 use crate::control::addressed::Advises as _;
 use crate::control::handler::{Handler, LogLines, LogsRequest, Request, Response};
-use crate::control::types::{ErrorBody, ErrorCode, Event, ResolveRequest, Unseen};
+use crate::control::types::{ErrorBody, ErrorCode, Event, Recent, ResolveRequest, Unseen};
 use crate::cycle::CycleError;
 
 impl Handler for Handle {
@@ -22,6 +22,10 @@ impl Handler for Handle {
 
     fn events(&self) -> broadcast::Receiver<Event> {
         Self::events(self)
+    }
+
+    fn recent(&self) -> Recent {
+        Self::recent(self)
     }
 }
 

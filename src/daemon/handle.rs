@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::config::{Config, LoadOptions};
 use crate::control::handler::Response;
 use crate::control::metrics::Counters;
-use crate::control::types::{CycleSummary, DoctorReport, ErrorCode, Event, Status, SyncRequest};
+use crate::control::types::{CycleSummary, DoctorReport, ErrorCode, Event, Recent, Status, SyncRequest};
 use crate::cycle::{CycleError, Record};
 use crate::daemon::errand::Errand;
 use crate::doctor::{self, DaemonLook, Subject};
@@ -44,6 +45,7 @@ pub struct Handle {
     status: watch::Receiver<Status>,
     events: broadcast::Sender<Event>,
     counters: Arc<Mutex<Counters>>,
+    recent: Arc<Mutex<Recent>>,
     stop: Arc<watch::Sender<bool>>,
     log_dir: PathBuf,
     record: Record,
@@ -62,6 +64,7 @@ pub(super) struct Desk {
     pub status: watch::Sender<Status>,
     pub events: broadcast::Sender<Event>,
     pub counters: Arc<Mutex<Counters>>,
+    pub recent: Arc<Mutex<Recent>>,
     pub stop: watch::Receiver<bool>,
     pub config: SharedConfig,
 }
@@ -72,12 +75,13 @@ pub(super) fn connect(status: Status, config: &Config, options: LoadOptions) -> 
     let (publisher, status) = watch::channel(status);
     let (events, _) = broadcast::channel(EVENTS);
     let (stop, stopped) = watch::channel(false);
-    let counters = Arc::default();
+    let (counters, recent) = (Arc::default(), Arc::default());
     let desk = Desk {
         commands: inbox,
         status: publisher,
         events: events.clone(),
         counters: Arc::clone(&counters),
+        recent: Arc::clone(&recent),
         stop: stopped,
         config: Arc::new(Mutex::new(config.clone())),
     };
@@ -86,6 +90,7 @@ pub(super) fn connect(status: Status, config: &Config, options: LoadOptions) -> 
         status,
         events,
         counters,
+        recent,
         stop: Arc::new(stop),
         record: Record::of(&config.daemon.state_dir),
         log_dir: super::log_dir(config),
@@ -115,10 +120,21 @@ impl Handle {
         self.events.subscribe()
     }
 
-    /// What was counted since the start.
+    /// What was counted since the start, up to now.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((state, _)) = counters.state {
+            counters.enter(state, Instant::now());
+        }
+        counters.resident_bytes = resident_bytes();
+        counters
+    }
+
+    /// What happened lately, also before the start.
+    #[must_use]
+    pub fn recent(&self) -> Recent {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The folder of the log files.
@@ -209,6 +225,13 @@ impl Handle {
         self.commands.send(command(reply)).await.map_err(|_| ending())?;
         answer.await.unwrap_or_else(|_| Err(ending()))
     }
+}
+
+/// The memory that this process takes. Linux alone tells it without a system call of its own.
+fn resident_bytes() -> Option<u64> {
+    let sizes = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = sizes.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
 }
 
 /// What those hear who wait while the daemon ends.

@@ -1,4 +1,4 @@
-//! What the daemon remembers over a restart, beside the history: the pause and the last cycle.
+//! What the daemon remembers over a restart, beside the history: the pause and the last cycles.
 
 use std::fs;
 use std::io::{self, Write};
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::control::types::CycleSummary;
+use super::notices::Told;
+use crate::control::types::{CycleSummary, Recent};
 
 /// The file's contents. Unknown fields are left alone, missing ones have their default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,12 @@ pub(super) struct Memory {
     pub pause: Option<Pause>,
     /// The last cycle that ran.
     pub last_cycle: Option<CycleSummary>,
+    /// The cycles before it.
+    pub recent: Recent,
+    /// When a cycle last took a backup.
+    pub last_backup: Option<Timestamp>,
+    /// What a person was told.
+    pub told: Told,
 }
 
 /// A pause.
@@ -88,6 +95,9 @@ mod tests {
                 until: Some(Timestamp::UNIX_EPOCH),
             }),
             last_cycle: Some(CycleSummary::default()),
+            recent: Recent::default(),
+            last_backup: None,
+            told: Told::default(),
         };
         file.save(&memory);
         assert_eq!(file.load(), memory);

@@ -9,6 +9,7 @@
 //! - `worker` is the task that owns the pair ([`Syncer`]) and does one job at a time: a look, a cycle, a count, an
 //!   `errand`, which is whatever else somebody asks of the pair.
 //! - `watch`, `alarm` and `surroundings` notice file events, the schedule, and sleep or another network.
+//! - `notices` decides when a person is told that one is needed, and tells it.
 //! - [`Handle`] is the way in for the control socket and for tests.
 //!
 //! # When a cycle runs
@@ -48,6 +49,7 @@ mod harden;
 mod lock;
 mod log;
 mod memory;
+mod notices;
 mod plan;
 mod report;
 mod run;

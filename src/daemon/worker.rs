@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::errand::Errand;
 use crate::control::handler::Response;
-use crate::control::types::{CycleSummary, ErrorCode, Outcome, PhaseEvent, SideCounts, SyncRequest};
+use crate::control::types::{CycleSummary, ErrorCode, MovedRows, Outcome, PhaseEvent, SideCounts, SyncRequest};
 use crate::cycle::{CycleError, Standing, Syncer, Trigger};
 
 /// The longest wait for the server's answer to "did you change?", which is one round trip behind at most one lock of
@@ -57,6 +57,8 @@ pub(super) struct Aftermath {
     pub local: Option<SideCounts>,
     pub server: Option<SideCounts>,
     pub standing: Option<Standing>,
+    /// The rows that a cycle moved.
+    pub moved: MovedRows,
 }
 
 /// What the worker tells the loop.
@@ -195,6 +197,7 @@ async fn look_after<S: Syncer>(syncer: &mut S, cycle: Option<&CycleSummary>, cou
         local,
         server,
         standing,
+        moved: syncer.moved_by_cycle(),
     }
 }
 

@@ -220,7 +220,7 @@ async fn listen(mut events: Events, tell: watch::Sender<Heard>) {
         match event {
             Event::Status(status) => tell.send_modify(|heard| heard.status = *status),
             Event::Cycle(cycle) => tell.send_modify(|heard| heard.cycles.push(*cycle)),
-            Event::Phase(_) | Event::Heartbeat => {}
+            Event::Phase(_) | Event::Recent(_) | Event::Heartbeat => {}
         }
     }
 }

@@ -56,6 +56,8 @@ fn what_is_in_effect_is_shown_without_secrets() {
       backup.keep_daily       7
       history.keep_days       365
       history.max_size        256MiB
+      notify.enabled          true
+      notify.offline_after    1d
       daemon.state_dir        ~/.local/state/modsync
       daemon.socket           ~/.local/state/modsync/modsyncd.sock
       log.level               info
@@ -92,7 +94,8 @@ fn an_ssh_config_that_cannot_be_followed_fails() {
 fn every_key_is_in_the_reference_and_in_the_example() {
     let home = Home::with_config(&format!(
         "{MINIMAL}user = \"u\"\nport = 1\nidentity_file = \"/i\"\nproxy_jump = \"j\"\nknown_hosts = \"/k\"\n\
-         password_command = \"p\"\npassphrase_command = \"p\"\nssh_config = \"/dev/null\"\n"
+         password_command = \"p\"\npassphrase_command = \"p\"\nssh_config = \"/dev/null\"\n\
+         [notify]\ncommand = \"c\"\n"
     ));
     let (code, out) = run(&home, &[]);
     assert_eq!(code, 0, "{out}");
@@ -106,7 +109,7 @@ fn every_key_is_in_the_reference_and_in_the_example() {
         .filter_map(|word| word.split_once('.'))
         .map(|(_, key)| key)
         .collect();
-    assert_eq!(keys.len(), 32);
+    assert_eq!(keys.len(), 35);
     for key in keys {
         assert!(
             reference.contains(&format!("| `{key}` |")),

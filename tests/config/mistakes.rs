@@ -30,7 +30,7 @@ fn every_mistake_is_named_at_once_in_the_file_s_order() {
     F:6:1: remote.password: is a secret, and none may stand in the configuration: remove it, and name a command that prints it in remote.password_command or remote.passphrase_command
     F:8:1: sync.debounce: a bare 2 has no unit: write for example "2s" (ms, s, m, h or d)
     F:9:3: sync.pol: is not a known key; did you mean "sync.poll"?
-    F:10:2: snyc: is not a section: [local], [remote], [sync], [safety], [backup], [history], [daemon], [log] and [[table]] are; did you mean "sync"?
+    F:10:2: snyc: is not a section: [local], [remote], [sync], [safety], [backup], [history], [notify], [daemon], [log] and [[table]] are; did you mean "sync"?
     F:13:1: log.level: "inof" is not allowed: one of error, warn, info, debug, trace, off, or a filter such as "info,modsync::ssh=debug"; did you mean "info"?
     MODSYNC_BACKUP_KEEP_LAST: backup.keep_last: must be a whole number, 1 to 10000
     command line: sync.poll: "1ms" is not allowed: 200ms to 1d

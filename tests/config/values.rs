@@ -96,6 +96,18 @@ history | max_size = 256
     F:7:1: history.max_size: a bare 256 has no unit: write for example "256MiB" (KiB, MiB or GiB)
 history | max_size = "512KiB"
     F:7:1: history.max_size: "512KiB" is not allowed: 1MiB to 1024GiB
+notify | enabled = "no"
+    F:7:1: notify.enabled: must be true or false without quotes
+notify | command = ""
+    F:7:1: notify.command: is empty
+notify | command = ["a", "b"]
+    F:7:1: notify.command: must be text in quotes, not a list
+notify | offline_after = "0s"
+    F:7:1: notify.offline_after: "0s" is not allowed: 1s to 365d
+notify | offline_after = 24
+    F:7:1: notify.offline_after: a bare 24 has no unit: write for example "24s" (ms, s, m, h or d)
+notify | offline_afer = "1d"
+    F:7:1: notify.offline_afer: is not a known key; did you mean "notify.offline_after"?
 log | keep_days = true
     F:7:1: log.keep_days: must be a number, 1 to 3650, not true or false
 log | level = "verbose"

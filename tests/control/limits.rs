@@ -7,6 +7,7 @@ async fn events_begin_with_the_status_and_a_client_that_lags_gets_it_again() {
     let daemon = Daemon::usual(idle());
     let mut events = client(&daemon).events().await.unwrap();
     assert_eq!(events.next().await.unwrap(), Some(Event::Status(Box::new(idle()))));
+    assert_eq!(events.next().await.unwrap(), Some(Event::Recent(Box::default())));
     let phase = Event::Phase(PhaseEvent {
         phase: Phase::Pull,
         done: Some(1),

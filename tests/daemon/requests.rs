@@ -74,10 +74,11 @@ async fn events_tell_a_cycle_from_its_phases_to_its_end() {
             Event::Status(status) => format!("{:?}", status.state),
             Event::Phase(phase) => format!("{:?}", phase.phase),
             Event::Cycle(_) => "ended".to_owned(),
+            Event::Recent(recent) => format!("{} so far", recent.cycles.len()),
             Event::Heartbeat => "heartbeat".to_owned(),
         });
     }
-    assert_eq!(told, ["Syncing", "Connect", "Pull", "ended", "Idle"]);
+    assert_eq!(told, ["Syncing", "Connect", "Pull", "ended", "2 so far", "Idle"]);
     assert_eq!(daemon.handle.counters().cycles["synced"], 2);
 }
 

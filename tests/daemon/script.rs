@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use modsync::config::{Backup, Config, Daemon, EngineChoice, History, Local, Log, Remote, Safety, Sync};
+use modsync::config::{Backup, Config, Daemon, EngineChoice, History, Local, Log, Notify, Remote, Safety, Sync};
 use modsync::control::types::{
-    AmendReport, BackupList, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome,
-    Phase, PhaseEvent, ResolveRequest, SelfTestReport, SideCounts, Status, SyncRequest, UndoRequest, VerifyReport,
+    AmendReport, BackupList, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode,
+    MovedRows, Outcome, Phase, PhaseEvent, ResolveRequest, SelfTestReport, SideCounts, Status, SyncRequest,
+    UndoRequest, VerifyReport,
 };
 use modsync::cycle::{CycleError, Progress, Standing, Syncer, Trigger};
 use modsync::daemon::{FatalError, Handle, Pairs, Surroundings};
@@ -199,6 +200,10 @@ impl Syncer for Scripted {
 
     fn counted_by_cycle(&mut self) -> Option<SideCounts> {
         None
+    }
+
+    fn moved_by_cycle(&mut self) -> MovedRows {
+        MovedRows::default()
     }
 
     fn disconnect(&mut self) {
@@ -389,6 +394,11 @@ pub fn config(folder: &Path) -> Config {
         log: Log {
             level: "info".to_owned(),
             keep_days: 14,
+        },
+        notify: Notify {
+            enabled: false,
+            command: None,
+            offline_after: Duration::from_secs(24 * 3600),
         },
     }
 }

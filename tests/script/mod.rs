@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use modsync::control::handler::{Handler, Request, Response};
 use modsync::control::server;
-use modsync::control::types::{ErrorBody, Event, Status};
+use modsync::control::types::{ErrorBody, Event, Recent, Status};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use tokio::sync::oneshot;
@@ -49,6 +49,10 @@ impl Handler for Script {
 
     fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    fn recent(&self) -> Recent {
+        Recent::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::{TimeZone, offset};
-use modsync::config::{Backup, Config, Daemon, EngineChoice, History, Local, Log, Remote, Safety, Sync};
+use modsync::config::{Backup, Config, Daemon, EngineChoice, History, Local, Log, Notify, Remote, Safety, Sync};
 use rusqlite::Connection;
 
 use super::ledger::Ledger;
@@ -157,6 +157,11 @@ pub fn config(world: &World, laptop: usize) -> Config {
         log: Log {
             level: "off".to_owned(),
             keep_days: 1,
+        },
+        notify: Notify {
+            enabled: false,
+            command: None,
+            offline_after: Duration::MAX,
         },
     }
 }

@@ -129,7 +129,7 @@ impl World {
         };
         let text = format!(
             "[local]\ndatabase = \"{}\"\n{}\n[remote]\nhost = \"127.0.0.1\"\nuser = \"{}\"\nport = {}\nidentity_file = \"{}\"\n\
-             known_hosts = \"{}\"\n{database}{}\n[sync]\n{}\n[safety]\n{}\n[backup]\n{}\n[daemon]\nstate_dir = \"{}\"\n\
+             known_hosts = \"{}\"\n{database}{}\n[sync]\n{}\n[safety]\n{}\n[backup]\n{}\n[notify]\n{}\n[daemon]\nstate_dir = \"{}\"\n\
              socket = \"{}\"\n{}\n",
             self.local().display(),
             set("local"),
@@ -141,6 +141,7 @@ impl World {
             set("sync"),
             set("safety"),
             set("backup"),
+            self.settings.get("notify").map_or("enabled = false", String::as_str),
             self.state().display(),
             self.socket().display(),
             set("table"),

@@ -29,16 +29,19 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         let now = Instant::now();
         match done {
             Done::Synced(result, aftermath) => {
+                self.heed_reach(&result);
                 self.heed(now, *aftermath);
                 self.cycle_ended(now, running, &result);
             }
             Done::Answered(result, aftermath) => {
+                self.heed_reach(&result);
                 self.heed(now, *aftermath);
                 self.errand_ended(now, running, result);
             }
             Done::LookedLocal(result) => self.plan.local_looked(now, result),
             Done::LookedServer(result) => {
                 self.server_spoke(result.is_ok());
+                self.heed_reach(&result);
                 self.plan.server_looked(now, result, random());
             }
             Done::CountedLocal(result) => {
@@ -64,10 +67,12 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         if let Some(standing) = after.standing {
             self.status.left_out = standing.left_out;
             self.status.conflicts = standing.conflicts;
+            self.standing_is_known = true;
         }
         if after.local.is_some() {
             self.plan.local_counted(now);
         }
+        self.moved = after.moved;
         self.status.local = after.local.or(self.status.local.take());
         self.status.server = after.server.or(self.status.server.take());
     }
@@ -134,12 +139,19 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     /// to say when the two sides last met; so it does after a dry run.
     fn keep(&mut self, cycle: &CycleSummary) {
         log_cycle(cycle);
-        self.tell_cycle(cycle);
-        if !matches!(cycle.outcome, Outcome::Planned | Outcome::Offline) {
+        let news = self.memory.recent.add(cycle, std::mem::take(&mut self.moved));
+        let met = !matches!(cycle.outcome, Outcome::Planned | Outcome::Offline);
+        if met {
             self.status.last_cycle = Some(cycle.clone());
             self.memory.last_cycle = Some(cycle.clone());
+            if cycle.backup.is_some() {
+                self.memory.last_backup = cycle.started;
+            }
+        }
+        if met || news {
             self.memory_file.save(&self.memory);
         }
+        self.tell_cycle(cycle);
     }
 }
 

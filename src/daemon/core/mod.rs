@@ -5,20 +5,22 @@
 //! of the plan. It never waits for the pair itself.
 
 mod answers;
+mod notify;
+mod publish;
 mod requests;
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::handle::{Desk, ending};
 use super::memory::{Memory, MemoryFile};
+use super::notices::{Notices, Tidings};
 use super::plan::{Action, Plan, Scope, Settings};
-use super::report;
 use super::schedule::Schedule;
 use super::surroundings::{Jump, Sentry, Surroundings};
 use super::systemd::ServiceManager;
@@ -26,8 +28,7 @@ use super::watch::Watch;
 use super::worker::{Job, Worker};
 use super::{FatalError, Pairs};
 use crate::config::Config;
-use crate::control::addressed::Advises as _;
-use crate::control::types::{CycleSummary, Event, Phase, PhaseEvent, State, Status, SyncRequest};
+use crate::control::types::{MovedRows, Status, SyncRequest};
 use crate::cycle::{Syncer, Trigger};
 use requests::{Ask, Queue};
 
@@ -75,12 +76,22 @@ pub(super) struct Core<S, P, M> {
     refused_config: Option<String>,
     memory: Memory,
     memory_file: MemoryFile,
+    /// The rows that the cycle moved which just ended.
+    moved: MovedRows,
     watch: Watch,
     hints: mpsc::Receiver<()>,
     hint: mpsc::Sender<()>,
     alarm: Alarm,
     strikes: mpsc::Receiver<()>,
     manager: ServiceManager,
+    notices: Notices,
+    /// Given to whoever tells a person; here is heard how it went.
+    tidings: Tidings,
+    heard: mpsc::Receiver<bool>,
+    /// When the server was last tried and not reached.
+    unreached: Option<Timestamp>,
+    /// Whether the pair has said how many conflicts wait.
+    standing_is_known: bool,
 }
 
 impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
@@ -93,8 +104,18 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         let memory = memory_file.load();
         let (hint, hints) = mpsc::channel(1);
         let (strike, strikes) = mpsc::channel(1);
+        let (tidings, heard) = mpsc::channel(1);
         let mut alarm = Alarm::new(strike);
         alarm.set(schedule).await?;
+        {
+            let mut known = desk.counters.lock().unwrap_or_else(PoisonError::into_inner);
+            known.last_success = memory.recent.last_success();
+            known.last_backup = memory.last_backup;
+        }
+        desk.recent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&memory.recent);
         let mut plan = Plan::new(settings(&config), now);
         plan.set_paused(now, memory.pause.is_some());
         let status = Status {
@@ -107,6 +128,11 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
             watch: Watch::start(config.local.database.clone(), hint.clone()),
             worker: Worker::start(syncer),
             manager: ServiceManager::from_env(now),
+            notices: Notices::new(&config.notify, memory.told.clone()),
+            tidings,
+            heard,
+            unreached: None,
+            standing_is_known: false,
             running: None,
             next_pair: None,
             queue: Queue::default(),
@@ -119,6 +145,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
             status,
             memory,
             memory_file,
+            moved: MovedRows::default(),
             hints,
             hint,
             alarm,
@@ -140,12 +167,14 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
             self.end_pause_in_time(now);
             let until = self.act(now)?;
             self.publish();
+            self.notify();
             tokio::select! {
                 biased;
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
                 report = self.worker.report() => self.take_report(report.ok_or(FatalError::Worker)?),
                 Some(command) = self.desk.commands.recv() => self.take_command(command).await?,
                 Some(()) = self.strikes.recv() => self.strike().await?,
+                Some(success) = self.heard.recv() => self.notified(success),
                 Some(()) = self.hints.recv(), if self.plan.heeds_hints() => self.plan.hint(Instant::now()),
                 () = tokio::time::sleep_until(until) => {}
             }
@@ -257,87 +286,6 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     }
 }
 
-/// What others see.
-impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
-    /// Brings the published status up to date, and tells of it if more changed than the time of the last look.
-    fn publish(&mut self) {
-        self.complete_status();
-        let new = &self.status;
-        let mut told = false;
-        self.desk.status.send_if_modified(|published| {
-            let changed = published != new;
-            published.as_of = new.as_of;
-            told = published != new;
-            if told {
-                published.clone_from(new);
-            }
-            changed
-        });
-        if told {
-            let _ = self.desk.events.send(Event::Status(Box::new(self.status.clone()))); // nobody listens
-            let line = self.status.reason.as_ref().unwrap_or(&self.status.recommendation);
-            self.manager.status(format!("{}: {line}", self.status.state.as_str()));
-        }
-    }
-
-    fn complete_status(&mut self) {
-        let cycle = match &self.running {
-            Some(Running::Cycle(..)) => true,
-            Some(Running::Asked(ask, _)) => ask.writes(),
-            _ => false,
-        };
-        let (state, reason, hint) = self.plan.state(cycle);
-        if state != self.status.state || reason != self.status.reason && reason.is_some() {
-            log_state(state, reason.as_deref());
-        }
-        self.status.state = state;
-        self.status.reason = reason.or_else(|| self.refused_config.clone());
-        self.status.in_sync = self.plan.in_sync();
-        self.status.pending = self.plan.pending();
-        self.status.next_try = self.plan.next_try().and_then(|at| self.wall(at));
-        self.status.next_run = self.next_run();
-        self.status.paused_until = self.memory.pause.and_then(|pause| pause.until);
-        self.status.database = self.config.local.database.display().to_string();
-        self.status.remote = report::remote(&self.config);
-        self.status.recommendation = report::recommendation(&self.status, hint.as_deref());
-        self.status.address_to(self.config.daemon.name.as_deref());
-    }
-
-    fn next_run(&self) -> Option<Timestamp> {
-        if self.memory.pause.is_some() {
-            return None;
-        }
-        let due = self.plan.due().and_then(|(at, _)| self.wall(at));
-        due.into_iter().chain(self.alarm.next()).min()
-    }
-
-    /// An instant as the wall clock will show it, to the second: it is for people.
-    fn wall(&self, at: Instant) -> Option<Timestamp> {
-        let now = Instant::now();
-        let ahead = SignedDuration::try_from(at.saturating_duration_since(now)).ok()?;
-        let wall = self.machine.now().checked_add(ahead).ok()?;
-        wall.round(jiff::Unit::Second).ok()
-    }
-
-    fn tell_phase(&mut self, phase: PhaseEvent) {
-        if phase.phase != Phase::Connect {
-            self.plan.reached();
-        }
-        if matches!(phase.phase, Phase::Merge | Phase::Backup | Phase::Push | Phase::Agree) {
-            self.plan.moving();
-        }
-        let _ = self.desk.events.send(Event::Phase(phase)); // nobody listens
-    }
-
-    fn tell_cycle(&mut self, cycle: &CycleSummary) {
-        let counters = &self.desk.counters;
-        counters.lock().unwrap_or_else(PoisonError::into_inner).record(cycle);
-        let mut told = cycle.clone();
-        told.address_to(self.config.daemon.name.as_deref());
-        let _ = self.desk.events.send(Event::Cycle(Box::new(told))); // nobody listens
-    }
-}
-
 /// The end.
 impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
     /// Lets a cycle that runs end if it does so soon, cuts off everything else, and sends the askers home.
@@ -369,14 +317,6 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
             }
         }
         true
-    }
-}
-
-fn log_state(state: State, reason: Option<&str>) {
-    match (state, reason) {
-        (State::Attention, reason) => tracing::error!("attention: {}", reason.unwrap_or("a person is needed")),
-        (State::Offline, reason) => tracing::warn!("offline: {}", reason.unwrap_or("the server cannot be reached")),
-        (state, _) => tracing::debug!("{}", state.as_str()),
     }
 }
 

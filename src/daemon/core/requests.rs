@@ -273,6 +273,7 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
         self.alarm.set(schedule).await?;
         self.watch = Watch::start(config.local.database.clone(), self.hint.clone());
         self.plan.set_settings(settings(&config));
+        self.notices.set_config(&config.notify);
         self.plan.disconnected();
         self.plan.want(Instant::now(), Trigger::Reload);
         self.next_pair = Some(pair);
