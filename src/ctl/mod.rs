@@ -15,6 +15,7 @@ mod exit;
 mod logs;
 mod out;
 mod pause;
+mod progress;
 #[cfg(test)]
 mod render_tests;
 mod row;
