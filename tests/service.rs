@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 
 use modsync::service::{
-    Folders, InstallOptions, Manager, Pair, Runner, Scope, Service, ServiceError, install, render, uninstall,
+    Folders, InstallOptions, Manager, Pair, Runner, Scope, Service, ServiceError, install, offer_linger, render,
+    uninstall,
 };
 use tempfile::TempDir;
 
@@ -16,6 +17,8 @@ use tempfile::TempDir;
 struct Recorder {
     calls: Vec<String>,
     failing: Vec<(&'static str, &'static str)>,
+    /// What `loginctl show-user` says.
+    linger: &'static str,
 }
 
 impl Runner for Recorder {
@@ -24,7 +27,11 @@ impl Runner for Recorder {
         let failure = self.failing.iter().find(|(start, _)| call.starts_with(start));
         let output = Output {
             status: ExitStatus::from_raw(if failure.is_some() { 256 } else { 0 }),
-            stdout: Vec::new(),
+            stdout: if program == "loginctl" {
+                self.linger.into()
+            } else {
+                Vec::new()
+            },
             stderr: failure.map_or("", |(_, said)| said).into(),
         };
         self.calls.push(call);
@@ -74,6 +81,13 @@ impl World {
         Ok(String::from_utf8(out).unwrap())
     }
 
+    /// What is said of lingering to somebody who answers that.
+    fn linger(&mut self, yes: bool) -> String {
+        let mut out = Vec::new();
+        offer_linger(&self.options, &mut self.recorder, &mut out, |_| Ok(yes)).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
     fn calls(&mut self) -> Vec<String> {
         std::mem::take(&mut self.recorder.calls)
     }
@@ -108,7 +122,6 @@ fn a_user_unit_is_written_enabled_and_started_then_removed() {
         ]
     );
     assert!(said.contains("modsyncd.service is enabled and runs"), "{said}");
-    assert!(said.contains("loginctl enable-linger"), "{said}");
 
     world.uninstall().unwrap();
     assert!(!file.exists());
@@ -129,12 +142,48 @@ fn a_named_system_unit_goes_to_the_machine() {
     assert_eq!(
         world.calls(),
         [
+            "id -u root",
             "systemctl daemon-reload",
             "systemctl enable modsyncd@shop.service",
             "systemctl restart modsyncd@shop.service"
         ]
     );
-    assert!(!said.contains("linger"), "{said}");
+    assert!(said.contains("modsyncd@shop.service is enabled and runs"), "{said}");
+    assert_eq!(world.linger(true), "", "it runs from boot on as it is");
+    assert!(world.calls().is_empty());
+}
+
+#[test]
+fn a_system_unit_without_its_account_is_not_installed() {
+    let mut world = World::new(Manager::Systemd, Pair::Only, system());
+    world.recorder.failing.push(("id -u root", "no such user"));
+    let error = world.install().unwrap_err().to_string();
+    assert!(
+        error.contains("there is no account root") && error.contains("useradd --system"),
+        "{error}"
+    );
+    assert!(!world.file("system").exists());
+}
+
+#[test]
+fn lingering_is_explained_and_turned_on_after_a_yes_alone() {
+    let mut world = World::new(Manager::Systemd, Pair::Only, Scope::User);
+    let user = rustix::process::getuid().as_raw();
+    let asked = format!("loginctl show-user {user} --property=Linger");
+    world.recorder.linger = "Linger=no\n";
+    let said = world.linger(false);
+    assert!(
+        said.contains("stops it when you log out") && said.contains("loginctl enable-linger"),
+        "{said}"
+    );
+    assert_eq!(world.calls(), [&*asked]);
+    let said = world.linger(true);
+    assert!(said.contains("lingering is on"), "{said}");
+    assert_eq!(world.calls(), [&*asked, "loginctl enable-linger"]);
+
+    world.recorder.linger = "Linger=yes\n";
+    assert_eq!(world.linger(true), "", "nothing to explain");
+    assert_eq!(world.calls(), [asked]);
 }
 
 #[test]
@@ -154,6 +203,7 @@ fn a_launchd_agent_replaces_the_one_that_is_loaded() {
     assert_eq!(
         world.calls(),
         [
+            "id -u root".to_owned(),
             "launchctl bootout system/com.modsync.modsyncd".to_owned(),
             "launchctl enable system/com.modsync.modsyncd".to_owned(),
             format!("launchctl bootstrap system {}", file.display()),

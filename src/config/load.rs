@@ -65,9 +65,19 @@ pub fn load(options: &LoadOptions) -> Result<Config, ConfigErrors> {
 pub fn load_noting(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
     let places = options.places()?;
     let (text, file_warnings) = read_file(&places.file, options.is_explicit())?;
+    let mut loaded = of_text(options, places, text.as_deref())?;
+    loaded.warnings.splice(0..0, file_warnings);
+    Ok(loaded)
+}
+
+/// Checks the text of a configuration that is to stand at these places, `None` for no file, with the environment and the
+/// command line over it.
+///
+/// # Errors
+/// Every mistake, not only the first one.
+pub fn of_text(options: &LoadOptions, places: Places, text: Option<&str>) -> Result<Loaded, ConfigErrors> {
     let environment = &options.environment;
-    let (mut reader, declared) = gather(options, &places.file, text.as_deref());
-    reader.warnings.extend(file_warnings);
+    let (mut reader, declared) = gather(options, &places.file, text);
     let local = build::local(&mut reader, environment);
     let remote = build::remote(&mut reader, environment);
     let sync = build::sync(&mut reader);

@@ -22,7 +22,7 @@ mod values;
 
 pub use check::check;
 pub use environment::Environment;
-pub use load::{LoadOptions, Loaded, find_socket, load, load_noting};
+pub use load::{LoadOptions, Loaded, find_socket, load, load_noting, of_text};
 pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use places::Places;
 pub use quantity::{format_duration, parse_duration};

@@ -13,6 +13,7 @@ mod dependents;
 mod error;
 mod exchange;
 mod first;
+mod foresight;
 mod health;
 mod history;
 mod layout;
@@ -32,6 +33,7 @@ use std::future::Future;
 
 pub use amend::{Amended, Amendment, Left};
 pub use error::CycleError;
+pub use foresight::Foresight;
 pub use history::History;
 pub use pair::Pair;
 pub use reach::{OverSsh, Reach};

@@ -27,7 +27,7 @@ pub use backup::{Apart, Checked, Shape, Wanted};
 pub use base::BaseTable;
 pub use local_sql::LocalSql;
 pub use names::ident;
-pub use opening::{OpenError, Opening};
+pub use opening::{OpenError, Opening, schema_of};
 pub use proof::TableDigest;
 pub use push::{Advance, Push, Pushed};
 pub use readback::holds;

@@ -67,6 +67,16 @@ fn speaks_of_base(verdict: &str) -> bool {
     verdict.contains("in database base")
 }
 
+/// Reads the schema of a database that is no side of a pair yet: one round trip.
+///
+/// # Errors
+/// When the session or SQLite fails.
+pub async fn schema_of(sql: &mut dyn Sql) -> Result<Schema, SqlError> {
+    let mut reader = schema::Reader::default();
+    sql.run(&schema::script(), &mut |row| reader.take(row)).await?;
+    Ok(reader.finish())
+}
+
 impl Replica {
     /// Takes a fresh session, attaches the base's file and reads the schema: two round trips.
     ///

@@ -76,6 +76,12 @@ pub enum ServiceError {
     /// A template cannot be installed, only its instances.
     #[error("install the service: a template has no database of its own; give a --name")]
     Template,
+    /// The account of a system service is not there.
+    #[error(
+        "install the service: there is no account {0}; name one with --account, best the one whose database it is, or make \
+         it: useradd --system --home-dir /var/lib/modsync --shell /usr/sbin/nologin {0}"
+    )]
+    NoAccount(String),
     /// A file or folder.
     #[error("{action} {}: {source}{}", path.display(), root_hint(source))]
     File {
@@ -136,20 +142,14 @@ pub fn install(options: &InstallOptions, runner: &mut dyn Runner, out: &mut dyn 
     if service.pair == Pair::Template {
         return Err(ServiceError::Template);
     }
+    must_have_account(&service.scope, runner)?;
     let path = options.path();
     write_file(&path, &text)?;
     say(out, &format!("wrote {}", path.display()))?;
     for call in start_calls(options, &path) {
         call.run(runner)?;
     }
-    say(out, &format!("{} is enabled and runs", options.called()))?;
-    if options.manager == Manager::Systemd && service.scope == Scope::User {
-        say(
-            out,
-            "it runs while you are logged in; to have it run always: loginctl enable-linger",
-        )?;
-    }
-    Ok(())
+    say(out, &format!("{} is enabled and runs", options.called()))
 }
 
 /// Stops the service and removes its file. The config, the databases and the daemon's state stay.
@@ -208,15 +208,32 @@ impl InstallOptions {
     }
 }
 
+/// A system service whose account is missing would be started, and fail, again and again.
+fn must_have_account(scope: &Scope, runner: &mut dyn Runner) -> Result<(), ServiceError> {
+    let Scope::System { account } = scope else {
+        return Ok(());
+    };
+    let known = runner
+        .run("id", &["-u", account])
+        .map_err(|source| ServiceError::Start {
+            command: format!("id -u {account}"),
+            source,
+        })?;
+    if known.status.success() {
+        return Ok(());
+    }
+    Err(ServiceError::NoAccount(account.clone()))
+}
+
 /// A command line, and whether it may fail.
-struct Call {
+pub(super) struct Call {
     program: &'static str,
     arguments: Vec<String>,
     may_fail: bool,
 }
 
 impl Call {
-    fn run(&self, runner: &mut dyn Runner) -> Result<(), ServiceError> {
+    pub(super) fn run(&self, runner: &mut dyn Runner) -> Result<(), ServiceError> {
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         let command = || format!("{} {}", self.program, self.arguments.join(" "));
         let output = runner
@@ -249,6 +266,15 @@ fn systemctl(scope: &Scope, arguments: &[&str]) -> Call {
             .chain(arguments.iter().copied())
             .map(str::to_owned)
             .collect(),
+        may_fail: false,
+    }
+}
+
+/// A call of `loginctl` for whoever runs this.
+pub(super) fn loginctl(arguments: &[&str]) -> Call {
+    Call {
+        program: "loginctl",
+        arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
         may_fail: false,
     }
 }
@@ -315,6 +341,6 @@ fn write_file(path: &Path, text: &str) -> Result<(), ServiceError> {
     std::fs::write(path, text).map_err(failed("write", path))
 }
 
-fn say(out: &mut dyn Write, line: &str) -> Result<(), ServiceError> {
+pub(super) fn say(out: &mut dyn Write, line: &str) -> Result<(), ServiceError> {
     writeln!(out, "{line}").map_err(ServiceError::Output)
 }

@@ -5,11 +5,13 @@
 
 mod install;
 mod launchd;
+mod linger;
 mod systemd;
 
 use std::path::{Path, PathBuf};
 
 pub use install::{Commands, Folders, InstallOptions, Runner, ServiceError, install, uninstall};
+pub use linger::{LINGER_QUESTION, offer_linger};
 
 /// Where the files in `systemd/` and `launchd/` expect the daemon.
 pub const DEFAULT_BINARY: &str = "/usr/local/bin/modsyncd";

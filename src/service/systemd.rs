@@ -38,6 +38,8 @@ const SYSTEM: &str = "\
 ProtectSystem=full
 PrivateTmp=yes
 PrivateDevices=yes
+PrivateMounts=yes
+RemoveIPC=yes
 ProtectClock=yes
 ProtectControlGroups=yes
 ProtectHostname=yes
@@ -168,6 +170,10 @@ mod tests {
         assert_eq!(
             rendered(Pair::Only, system(DEFAULT_ACCOUNT)),
             include_str!("../../systemd/modsyncd-system.service")
+        );
+        assert_eq!(
+            rendered(Pair::Template, system(DEFAULT_ACCOUNT)),
+            include_str!("../../systemd/modsyncd-system@.service")
         );
     }
 

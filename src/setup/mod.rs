@@ -1,6 +1,9 @@
 //! The verbs of `modsyncd`: their flags, and what each one calls.
 
 mod init;
+mod pages;
+mod terminal;
+mod unit;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,7 +16,6 @@ use crate::config::{self, LoadOptions};
 use crate::daemon::{self, Databases};
 use crate::demo;
 use crate::replica::engine;
-use crate::service::{self, Commands, Folders, InstallOptions, Manager, Pair, Scope, Service};
 
 /// Exit code for wrong usage, which a service manager does not start again.
 const USAGE: u8 = 2;
@@ -36,24 +38,24 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Runs the daemon in the foreground.
-    #[command(after_help = "Example:\n  modsyncd run --config ~/.config/modsync/shop.toml")]
+    #[command(after_help = "Examples:\n  modsyncd run --config ~/.config/modsync/shop.toml")]
     Run(Config),
     /// Writes a config from questions or flags, and checks it against the server.
     #[command(
-        after_help = "Examples:\n  modsyncd init\n  modsyncd init --local ~/shop/products.db --host assess --remote /var/www/data/products.db"
+        after_help = "Examples:\n  modsyncd init\n  modsyncd init --local ~/shop/products.db --host assess --remote /var/www/data/products.db\n  modsyncd init --local ~/a.db --host 192.0.2.10 --user root --remote /srv/a.db --accept-fingerprint SHA256:…\n  modsyncd init --name shop"
     )]
     Init(init::InitArgs),
     /// Checks the config and names every mistake with its line.
-    #[command(after_help = "Example:\n  modsyncd check-config --config shop.toml")]
+    #[command(after_help = "Examples:\n  modsyncd check-config --config shop.toml")]
     CheckConfig(Config),
     /// Installs the daemon as a service, enables and starts it.
     #[command(
-        after_help = "Examples:\n  modsyncd install\n  modsyncd install --print\n  sudo modsyncd install --system --account modsync"
+        after_help = "Examples:\n  modsyncd install\n  modsyncd install --linger\n  modsyncd install --name shop\n  modsyncd install --print\n  sudo modsyncd install --system --account modsync"
     )]
-    Install(Unit),
+    Install(unit::InstallArgs),
     /// Stops the service and removes it. The config and the state stay.
-    #[command(after_help = "Example:\n  modsyncd uninstall")]
-    Uninstall(Unit),
+    #[command(after_help = "Examples:\n  modsyncd uninstall\n  modsyncd uninstall --name shop")]
+    Uninstall(unit::Unit),
     /// Shows the whole story on this machine: an SSH server, two databases, a real daemon.
     #[command(after_help = "Examples:\n  modsyncd demo\n  modsyncd demo --keep")]
     Demo {
@@ -61,6 +63,14 @@ enum Verb {
         #[arg(long)]
         keep: bool,
     },
+    /// Prints the completion script of a shell.
+    #[command(
+        after_help = "Examples:\n  modsyncd completions bash > ~/.local/share/bash-completion/completions/modsyncd\n  modsyncd completions zsh > ~/.zfunc/_modsyncd\n  modsyncd completions fish > ~/.config/fish/completions/modsyncd.fish"
+    )]
+    Completions(pages::CompletionsArgs),
+    /// Writes the man pages of both programs and of each of their verbs.
+    #[command(after_help = "Examples:\n  modsyncd man ~/.local/share/man/man1\n  modsyncd man . --of modsyncctl")]
+    Man(pages::ManArgs),
     /// Runs SQL from standard input: the far end of a session with a server where modsync is installed.
     #[command(hide = true)]
     Engine {
@@ -90,25 +100,6 @@ struct Config {
     overrides: Vec<(String, String)>,
 }
 
-#[derive(Args, Debug)]
-struct Unit {
-    /// The config file, where it is not the usual one.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The pair of that name.
-    #[arg(long, conflicts_with = "config")]
-    name: Option<String>,
-    /// A service of the machine instead of this user's.
-    #[arg(long)]
-    system: bool,
-    /// The account that a system service runs as [default: who called sudo].
-    #[arg(long, requires = "system")]
-    account: Option<String>,
-    /// Only show the file.
-    #[arg(long)]
-    print: bool,
-}
-
 fn key_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("it is no KEY=VALUE, such as sync.poll=5s")?;
     Ok((key.trim().to_owned(), value.trim().to_owned()))
@@ -121,13 +112,11 @@ pub fn main() -> ExitCode {
         Verb::Run(which) => return run(&which.options()),
         Verb::CheckConfig(which) => return ExitCode::from(config::check(&which.options(), &mut io::stdout().lock())),
         Verb::Init(args) => init::init(&args, &mut io::stdout()),
-        Verb::Install(unit) => unit.options().and_then(|options| {
-            service::install(&options, &mut Commands, &mut io::stdout()).map_err(anyhow::Error::from)
-        }),
-        Verb::Uninstall(unit) => unit.options().and_then(|options| {
-            service::uninstall(&options, &mut Commands, &mut io::stdout()).map_err(anyhow::Error::from)
-        }),
+        Verb::Install(args) => unit::install(args, &mut io::stdout()),
+        Verb::Uninstall(which) => unit::uninstall(which, &mut io::stdout()),
         Verb::Demo { keep } => demo::run(keep, &mut io::stdout()).map_err(anyhow::Error::from),
+        Verb::Completions(args) => pages::completions(&args, &mut io::stdout()),
+        Verb::Man(args) => pages::man(&args, &mut io::stdout()),
         Verb::Engine { database, busy_timeout } => {
             let output = io::BufWriter::new(io::stdout().lock());
             engine::serve(
@@ -153,6 +142,9 @@ fn run(options: &LoadOptions) -> ExitCode {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             say(&mistakes.to_string());
+            if mistakes.mistakes.iter().any(|mistake| mistake.key.is_some()) {
+                say("correct that, see with `modsyncd check-config` whether it is right, and start again");
+            }
             return ExitCode::from(USAGE);
         }
     };
@@ -184,38 +176,6 @@ impl Config {
             overrides: self.overrides,
             ..LoadOptions::default()
         }
-    }
-}
-
-impl Unit {
-    fn options(self) -> anyhow::Result<InstallOptions> {
-        let manager = if self.print && !cfg!(target_os = "macos") {
-            Manager::Systemd
-        } else {
-            Manager::here()?
-        };
-        let environment = config::Environment::of_process();
-        let account = self.account.or_else(|| environment.get("SUDO_USER").map(str::to_owned));
-        let scope = match self.system {
-            true => Scope::System {
-                account: account.unwrap_or_else(|| "root".to_owned()),
-            },
-            false => Scope::User,
-        };
-        let config_home = environment
-            .get("XDG_CONFIG_HOME")
-            .map_or_else(|| environment.home().join(".config"), PathBuf::from);
-        Ok(InstallOptions {
-            folders: Folders::usual(manager, environment.home(), &config_home),
-            service: Service {
-                binary: std::env::current_exe()?,
-                config: self.config.map(std::path::absolute).transpose()?,
-                pair: self.name.map_or(Pair::Only, Pair::Named),
-                scope,
-            },
-            manager,
-            print: self.print,
-        })
     }
 }
 

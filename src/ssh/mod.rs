@@ -12,6 +12,7 @@ mod link;
 mod process;
 mod session;
 pub mod sftp;
+pub mod shell;
 mod transport;
 
 pub use by_file::lasting_base;

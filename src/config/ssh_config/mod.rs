@@ -6,6 +6,7 @@
 //! `Include`, `HostName`, `User`, `Port`, `IdentityFile`, `IdentitiesOnly`, `IdentityAgent`, `ProxyJump`,
 //! `UserKnownHostsFile`, `GlobalKnownHostsFile` and `HostKeyAlias`. `ProxyCommand` is refused where it counts.
 
+mod aliases;
 mod jump;
 mod lines;
 mod resolve;
@@ -15,6 +16,7 @@ mod tokens;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use aliases::aliases;
 pub use resolve::{resolve, resolve_noting};
 
 /// Where and how to log in: one host, and the hosts on the way to it.

@@ -1,7 +1,6 @@
 //! The command line that starts an engine at the far end.
 
-use std::fmt::Write as _;
-
+use super::super::shell;
 use super::SessionOptions;
 use crate::config::EngineChoice;
 
@@ -16,8 +15,7 @@ const SHELL_LOOK: &str = "CREATE TEMP VIEW modsync_look(data_version,moved) AS \
      SELECT (SELECT data_version FROM pragma_data_version), NOT EXISTS(SELECT 1 FROM fsdir('/proc/self/fd') \
      WHERE data=(SELECT file FROM pragma_database_list WHERE name='main'))";
 
-/// One line for the login shell, whichever that is: inside single quotes sh, bash, zsh, fish and csh agree on every
-/// character that is left in it. The words are decoded by printf, and the first of them is the script.
+/// The command line: see [`shell`].
 pub(super) fn command(options: &SessionOptions, token: &str) -> String {
     let engines = match options.engine {
         EngineChoice::Auto => "sqlite3 python3 php modsyncd",
@@ -28,10 +26,8 @@ pub(super) fn command(options: &SessionOptions, token: &str) -> String {
         EngineChoice::Sftp => "",
     };
     let busy = options.busy_timeout.as_millis().to_string();
-    let (script, python, php) = (compact(LAUNCH), compact(PYTHON), compact(PHP));
-    let mut command = String::from("exec sh -c 'eval \"$(printf %b \"$1\")\"' modsync");
-    for text in [
-        &script,
+    let (python, php) = (shell::compact(PYTHON), shell::compact(PHP));
+    let words = [
         token,
         &options.database,
         engines,
@@ -40,36 +36,8 @@ pub(super) fn command(options: &SessionOptions, token: &str) -> String {
         &python,
         &php,
         SHELL_LOOK,
-    ] {
-        command.push(' ');
-        command.push_str(&word(text));
-    }
-    command
-}
-
-/// A program without its comments and blank lines, which need not travel.
-fn compact(program: &str) -> String {
-    let kept = |line: &&str| !line.trim_start().is_empty() && !line.trim_start().starts_with('#');
-    program
-        .lines()
-        .filter(kept)
-        .fold(String::new(), |text, line| text + line + "\n")
-}
-
-/// A quoted word that `printf %b` turns into `text`. What a shell could read in its own way inside single quotes (a
-/// quote, a backslash, `!`, a newline), and what is not ASCII, is written as an octal escape.
-fn word(text: &str) -> String {
-    let mut word = String::from("'");
-    for &byte in text.as_bytes() {
-        if (b' '..=b'~').contains(&byte) && !b"'\\!".contains(&byte) {
-            word.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(word, "\\0{byte:03o}");
-        }
-    }
-    word.push('\'');
-    word
+    ];
+    shell::command(LAUNCH, &words)
 }
 
 #[cfg(test)]

@@ -220,6 +220,28 @@ impl Sftp {
             .collect())
     }
 
+    /// The bytes with which a file begins, at most so many.
+    ///
+    /// # Errors
+    /// When it is not there or may not be read.
+    pub async fn beginning(&self, path: &str, length: u32) -> Result<Vec<u8>, SftpError> {
+        let failed = |error| failed("read", path, &error);
+        let attributes = FileAttributes::empty();
+        let opened = self
+            .ask()
+            .open(path, OpenFlags::READ, attributes)
+            .await
+            .map_err(failed)?;
+        let read = self.ask().read(opened.handle.as_str(), 0, length).await;
+        // Read or not, the file is not needed any more.
+        let _ = self.ask().close(opened.handle).await;
+        match read {
+            Ok(data) => Ok(data.data),
+            Err(ProtocolError::Status(status)) if status.status_code == StatusCode::Eof => Ok(Vec::new()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     /// Sets permission bits.
     ///
     /// # Errors
