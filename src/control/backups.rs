@@ -40,7 +40,7 @@ pub enum BackupsAnswer {
     /// One of them.
     One(BackupInfo),
     /// What a restore did, or would do.
-    Restore(RestoreReport),
+    Restore(Box<RestoreReport>),
     /// What went, or would go.
     Pruned(PruneReport),
 }

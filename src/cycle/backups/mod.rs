@@ -53,7 +53,7 @@ impl Pair {
                 self.restored_from = time(file_name(&self.database_there()?), &request.name);
                 let report = self.restore(request, progress).await;
                 self.restored_from = None;
-                report.map(BackupsAnswer::Restore)
+                report.map(|report| BackupsAnswer::Restore(Box::new(report)))
             }
             BackupsRequest::Prune(request) => self.prune_backups(request).await.map(BackupsAnswer::Pruned),
         }
