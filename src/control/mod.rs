@@ -7,6 +7,7 @@ mod error;
 mod event;
 pub mod handler;
 pub mod metrics;
+mod record;
 mod reply;
 mod routes;
 pub mod server;

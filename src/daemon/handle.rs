@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::control::handler::Response;
 use crate::control::metrics::Counters;
 use crate::control::types::{CycleSummary, ErrorCode, Event, Status, SyncRequest};
-use crate::cycle::CycleError;
+use crate::cycle::{CycleError, Record};
 use crate::daemon::errand::Errand;
 
 /// How many commands may be on their way to the loop.
@@ -30,6 +30,8 @@ pub(super) enum Command {
     /// A pause, until `resume` if for no time.
     Pause(Option<Duration>, Reply<Status>),
     Resume(Reply<Status>),
+    /// So many conflicts nobody has seen by now.
+    Unseen(u64, Reply<()>),
     /// A new config, or why it cannot be used.
     Reload(Result<Box<Config>, String>),
 }
@@ -43,6 +45,7 @@ pub struct Handle {
     counters: Arc<Mutex<Counters>>,
     stop: Arc<watch::Sender<bool>>,
     log_dir: PathBuf,
+    record: Record,
     name: Option<String>,
 }
 
@@ -56,7 +59,7 @@ pub(super) struct Desk {
 }
 
 /// A handle and its far end.
-pub(super) fn connect(status: Status, log_dir: PathBuf, name: Option<String>) -> (Handle, Desk) {
+pub(super) fn connect(status: Status, log_dir: PathBuf, record: Record, name: Option<String>) -> (Handle, Desk) {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (publisher, status) = watch::channel(status);
     let (events, _) = broadcast::channel(EVENTS);
@@ -76,6 +79,7 @@ pub(super) fn connect(status: Status, log_dir: PathBuf, name: Option<String>) ->
         counters,
         stop: Arc::new(stop),
         log_dir,
+        record,
         name,
     };
     (handle, desk)
@@ -110,6 +114,19 @@ impl Handle {
     #[must_use]
     pub fn log_dir(&self) -> &Path {
         &self.log_dir
+    }
+
+    /// The record of past cycles.
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Takes note of how many conflicts nobody has seen: the status tells it from now on.
+    ///
+    /// # Errors
+    /// When the daemon ends.
+    pub(super) async fn tell_unseen(&self, unseen: u64) -> Result<(), CycleError> {
+        self.ask(|reply| Command::Unseen(unseen, reply)).await
     }
 
     /// The pair's name; `None` for the only pair, or the first.

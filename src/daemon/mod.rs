@@ -64,7 +64,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::control::types::Status;
-use crate::cycle::{CycleError, Syncer};
+use crate::cycle::{CycleError, Record, Syncer};
 
 pub use databases::Databases;
 pub use error::FatalError;
@@ -116,7 +116,8 @@ async fn launch<P: Pairs>(
         pid: std::process::id(),
         ..Status::default()
     };
-    let (handle, desk) = handle::connect(status, log_dir(&config), config.daemon.name.clone());
+    let record = Record::of(&config.daemon.state_dir);
+    let (handle, desk) = handle::connect(status, log_dir(&config), record, config.daemon.name.clone());
     let core = core::Core::new(config, pairs, machine, desk).await?;
     Ok((handle, tokio::spawn(core.run())))
 }
