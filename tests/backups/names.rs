@@ -85,7 +85,7 @@ fn a_server_without_backups_and_names_that_are_none() {
     );
     assert!(said.contains("400"), "{said}");
     assert_says(
-        &daemon.ctl(&["backups", "restore", &name, "--take", "backup"]),
+        &daemon.ctl(&["backups", "restore", &name, "--take", "backup", "--yes"]),
         0,
         &["nothing to restore"],
     );

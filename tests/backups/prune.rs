@@ -30,20 +30,13 @@ fn by_the_rule_by_number_and_by_age_but_never_the_newest() {
     std::fs::write(beside(&world, &format!("{part}-journal")), "journal").unwrap();
 
     let asked = daemon.ctl(&["backups", "prune"]);
-    assert_says(
-        &asked,
-        2,
-        &[
-            "no terminal",
-            "--yes",
-            "would remove 3 backups",
-            &part,
-            &all[3],
-            &all[4],
-        ],
-    );
+    assert_says(&asked, 2, &["no terminal", "--yes"]);
     let plan = daemon.ctl(&["backups", "prune", "--dry-run"]);
-    assert_says(&plan, 0, &["would remove 3 backups", "3 backups kept"]);
+    assert_says(
+        &plan,
+        0,
+        &["would remove 3 backups", "3 backups kept", &part, &all[3], &all[4]],
+    );
     assert_eq!(names(&daemon).len(), 6, "nothing has gone");
     let listed = daemon.ctl(&["backups"]);
     assert_says(

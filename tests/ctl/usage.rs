@@ -41,7 +41,7 @@ fn without_a_daemon_every_verb_exits_3_and_says_what_to_do() {
     drop(UnixListener::bind(&stale).unwrap());
     for socket in [&nothing, &stale] {
         for verb in [
-            "status", "sync-now", "check", "diff", "verify", "pause", "resume", "logs",
+            "status", "sync-now", "check", "diff", "verify", "backups", "pause", "resume", "logs",
         ] {
             let output = command(socket, &[verb]).output().unwrap();
             assert_eq!(code(&output), 3, "{verb}");
@@ -126,6 +126,7 @@ fn help_ends_with_examples_and_version_is_told() {
         "check",
         "diff",
         "verify",
+        "backups",
         "pause",
         "resume",
         "logs",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-use super::super::confirm::confirm;
+use super::super::confirm::{confirm, must_be_able_to_ask};
 use super::super::exit::Exit;
 use super::super::out::Failure;
 use super::super::style::{Style, Tone};
@@ -58,6 +58,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Fail
         dry_run: args.dry_run,
     };
     if !args.dry_run && !args.yes {
+        must_be_able_to_ask("remove old backups")?;
         let planned = PruneRequest {
             dry_run: true,
             ..request.clone()

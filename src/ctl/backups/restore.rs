@@ -1,8 +1,9 @@
 //! Rows brought back from a backup.
 
-use super::super::confirm::confirm;
+use super::super::confirm::{confirm, must_be_able_to_ask};
 use super::super::exit::Exit;
 use super::super::out::Failure;
+use super::super::progress::Progress;
 use super::super::style::{Style, Tone};
 use super::super::{Context, counts, cycle, row, status, text};
 use super::prune::eprint_lines;
@@ -73,6 +74,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
         plan: args.plan,
     };
     if take.is_some() && !args.dry_run && !args.yes {
+        must_be_able_to_ask("restore")?;
         let planned = RestoreRequest {
             dry_run: true,
             ..request.clone()
@@ -84,7 +86,10 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
         }
         request.plan.get_or_insert(plan.plan);
     }
-    let report = context.client.restore(&request, |_| {}).await?;
+    let mut progress = Progress::new(!context.out.is_json());
+    let report = context.client.restore(&request, |event| progress.hear(event)).await;
+    progress.clear();
+    let report = report?;
     context.out.answer(&report, render)?;
     Ok(match &report.cycle {
         _ if !report.left.is_empty() => Exit::Attention,
@@ -105,7 +110,13 @@ pub(super) fn render(report: &RestoreReport, style: &Style) -> String {
     }
     if !report.rows.is_empty() && report.rows.len() <= SHOWN {
         lines.push(String::new());
-        lines.extend(report.rows.iter().flat_map(|each| row::render(&as_move(each), style)));
+        // Of several rows those that come or go are named; one alone is shown whole.
+        let brief = |each: &RestoreRow| report.rows.len() > 1 && each.action != "update";
+        let shown = |each| {
+            let lines = row::render(&as_move(each), style);
+            lines.into_iter().take(if brief(each) { 1 } else { usize::MAX })
+        };
+        lines.extend(report.rows.iter().flat_map(shown));
     }
     if !report.left.is_empty() {
         let heading = format!("left as they are: {}", text::count(report.left.len() as u64, "row"));
