@@ -10,7 +10,7 @@ use super::mistake::Fault;
 use super::reader::Reader;
 use super::ssh_config::check_jumps;
 use super::values::{boolean, choice, count, duration, host, level, line, percent, schedule, server_path, size, zone};
-use super::{Backup, Daemon, EngineChoice, Environment, Local, Log, Places, Remote, Safety, Sync};
+use super::{Backup, Daemon, EngineChoice, Environment, History, Local, Log, Places, Remote, Safety, Sync};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -139,6 +139,18 @@ pub(super) fn backup(reader: &mut Reader) -> Backup {
         keep_daily: reader
             .take("backup.keep_daily", |raw| count(raw, 0..=10_000))
             .unwrap_or(7),
+    }
+}
+
+/// `[history]`.
+pub(super) fn history(reader: &mut Reader) -> History {
+    History {
+        keep_days: reader
+            .take("history.keep_days", |raw| count(raw, 1..=36_500))
+            .unwrap_or(365),
+        max_size: reader
+            .take("history.max_size", |raw| size(raw, MIB..=1024 * GIB))
+            .unwrap_or(256 * MIB),
     }
 }
 

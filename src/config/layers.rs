@@ -9,7 +9,9 @@ use super::mistake::nearest;
 use super::{Environment, Mistake, Origin};
 
 /// The sections of the file, each a table of plain keys.
-const SECTIONS: [&str; 7] = ["local", "remote", "sync", "safety", "backup", "daemon", "log"];
+const SECTIONS: [&str; 8] = [
+    "local", "remote", "sync", "safety", "backup", "history", "daemon", "log",
+];
 /// Variables that mean something else: which file, which socket, which pair.
 const RESERVED: [&str; 3] = ["MODSYNC_CONFIG", "MODSYNC_SOCKET", "MODSYNC_NAME"];
 

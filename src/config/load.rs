@@ -83,6 +83,7 @@ pub fn of_text(options: &LoadOptions, places: Places, text: Option<&str>) -> Res
     let sync = build::sync(&mut reader);
     let safety = build::safety(&mut reader);
     let backup = build::backup(&mut reader);
+    let history = build::history(&mut reader);
     let daemon = build::daemon(&mut reader, environment, &places);
     let log = build::log(&mut reader);
     reader.refuse_the_rest();
@@ -97,6 +98,7 @@ pub fn of_text(options: &LoadOptions, places: Places, text: Option<&str>) -> Res
                 sync,
                 safety,
                 backup,
+                history,
                 tables: declared,
                 daemon,
                 log,

@@ -46,6 +46,8 @@ pub struct Config {
     pub safety: Safety,
     /// Backups on the server.
     pub backup: Backup,
+    /// The record of past cycles.
+    pub history: History,
     /// What the user said about single tables, in the file's order.
     pub tables: Vec<TableConfig>,
     /// The daemon's own places.
@@ -147,6 +149,15 @@ pub struct Backup {
     pub keep_last: u32,
     /// For how many days the newest of the day is kept beside those.
     pub keep_daily: u32,
+}
+
+/// `[history]`.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// Days that cycles are remembered with what they wrote.
+    pub keep_days: u32,
+    /// The size, in bytes, beyond which the oldest are forgotten sooner.
+    pub max_size: u64,
 }
 
 /// `[[table]]`. The default says nothing: the table is synced by its schema and the preset.

@@ -89,6 +89,15 @@ impl Advises for Response {
             Self::Check(report) => report.texts(),
             Self::SelfTest(report) => report.texts(),
             Self::Backups(answer) => answer.cycle_mut().into_iter().flat_map(Advises::texts).collect(),
+            Self::Show(report) => report.summary.texts(),
+            Self::History(report) => {
+                let summaries = report.cycles.iter_mut().map(|cycle| &mut cycle.summary);
+                summaries.flat_map(Advises::texts).collect()
+            }
+            Self::Amended(report) => {
+                let left = report.left.iter_mut().map(|left| &mut left.reason);
+                report.cycle.texts().into_iter().chain(left).collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -12,8 +12,9 @@ use tokio::sync::broadcast;
 
 use super::metrics::Counters;
 use super::types::{
-    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, Event, PauseRequest,
-    SelfTestReport, Status, SyncRequest, VerifyReport,
+    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, ConflictRecord, ConflictsReport, ConflictsRequest,
+    CycleReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, Event, HistoryReport, HistoryRequest, PauseRequest,
+    ResolveRequest, SeenRequest, SelfTestReport, ShowRequest, Status, SyncRequest, UndoRequest, Unseen, VerifyReport,
 };
 
 /// Everything that a client can ask, apart from the event stream ([`Handler::events`]).
@@ -33,6 +34,20 @@ pub enum Request {
     Verify,
     /// The server's backups. Answer: [`Response::Backups`].
     Backups(BackupsRequest),
+    /// Past cycles. Answered from the record, at once. Answer: [`Response::History`].
+    History(HistoryRequest),
+    /// One of them, row by row. Answered from the record, at once. Answer: [`Response::Show`].
+    Show(i64, ShowRequest),
+    /// A cycle taken back on both sides. Answer: [`Response::Amended`] once that is done.
+    Undo(UndoRequest),
+    /// What both sides changed at once. Answered from the record, at once. Answer: [`Response::Conflicts`].
+    Conflicts(ConflictsRequest),
+    /// One of these. Answered from the record, at once. Answer: [`Response::Conflict`].
+    Conflict(i64),
+    /// Somebody has seen conflicts. Answered at once. Answer: [`Response::Unseen`].
+    Seen(SeenRequest),
+    /// One side's version brought to both. Answer: [`Response::Amended`] once that is done.
+    Resolve(ResolveRequest),
     /// No cycle by itself until then. Answer: [`Response::Status`] as it is afterwards.
     Pause(PauseRequest),
     /// The end of a pause. Answer: [`Response::Status`] as it is afterwards.
@@ -101,6 +116,18 @@ pub enum Response {
     Doctor(Box<DoctorReport>),
     /// For `Backups`.
     Backups(Box<BackupsAnswer>),
+    /// For `History`.
+    History(Box<HistoryReport>),
+    /// For `Show`.
+    Show(Box<CycleReport>),
+    /// For `Undo` and `Resolve`.
+    Amended(Box<AmendReport>),
+    /// For `Conflicts`.
+    Conflicts(Box<ConflictsReport>),
+    /// For `Conflict`.
+    Conflict(Box<ConflictRecord>),
+    /// For `Seen`.
+    Unseen(Unseen),
     /// For `Metrics`.
     Metrics(Box<Status>, Box<Counters>),
     /// For `Logs`. Dropped when the client leaves.
@@ -115,6 +142,8 @@ impl Response {
             Self::Cycle(cycle) => Some(cycle),
             Self::SelfTest(report) => report.cycle.as_ref(),
             Self::Backups(answer) => answer.cycle(),
+            // Where nothing was to be written no cycle was run.
+            Self::Amended(report) => Some(&report.cycle).filter(|cycle| cycle.started.is_some()),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ mod error;
 mod event;
 pub mod handler;
 pub mod metrics;
+mod record;
 mod reply;
 mod routes;
 mod self_test;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response as HttpResponse;
 use axum::routing::{get, post};
@@ -26,8 +26,10 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What exists, for whoever asked for something else.
-const ROUTES: &str = "GET /v1/status, POST /v1/sync, GET /v1/check, GET /v1/diff, GET /v1/verify, GET /v1/doctor, POST /v1/self-test, GET /v1/backups, \
-                      POST /v1/backups/create, POST /v1/backups/verify, POST /v1/backups/restore, POST /v1/backups/prune, POST /v1/pause, \
+const ROUTES: &str = "GET /v1/status, POST /v1/sync, GET /v1/check, GET /v1/diff, GET /v1/verify, GET /v1/doctor, POST /v1/self-test, GET /v1/history, \
+                      GET /v1/history/CYCLE, POST /v1/undo, GET /v1/conflicts, GET /v1/conflicts/ID, \
+                      POST /v1/conflicts/seen, POST /v1/conflicts/resolve, GET /v1/backups, POST /v1/backups/create, \
+                      POST /v1/backups/verify, POST /v1/backups/restore, POST /v1/backups/prune, POST /v1/pause, \
                       POST /v1/resume, GET /v1/events, GET /v1/logs, GET /metrics";
 
 /// What every route needs.
@@ -102,6 +104,7 @@ pub(super) fn router<H: Handler>(handler: Arc<H>, stopped: watch::Receiver<bool>
             "/v1/logs",
             get(async |s: Shares<H>, q: RawQuery| s.answer_query(q, Request::Logs).await),
         )
+        .merge(record())
         .route("/v1/events", get(async |s: Shares<H>| s.events().await))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
@@ -110,6 +113,59 @@ pub(super) fn router<H: Handler>(handler: Arc<H>, stopped: watch::Receiver<bool>
             stopped,
             streams: Arc::new(Semaphore::new(streams)),
         })
+}
+
+/// The record: what was, and what is taken back or chosen.
+fn record<H: Handler>() -> Router<Shared<H>> {
+    Router::new()
+        .route(
+            "/v1/history",
+            get(async |s: Shares<H>, q: RawQuery| s.answer_query(q, Request::History).await),
+        )
+        .route(
+            "/v1/history/{cycle}",
+            get(
+                async |s: Shares<H>, Path(cycle): Path<String>, q: RawQuery| match number(&cycle, "cycle") {
+                    Ok(cycle) => s.answer_query(q, |request| Request::Show(cycle, request)).await,
+                    Err(error) => reply::error(error),
+                },
+            ),
+        )
+        .route(
+            "/v1/undo",
+            post(async |s: Shares<H>, b: Body| s.answer_body(b, Request::Undo).await),
+        )
+        .route(
+            "/v1/conflicts",
+            get(async |s: Shares<H>, q: RawQuery| s.answer_query(q, Request::Conflicts).await),
+        )
+        .route(
+            "/v1/conflicts/{id}",
+            get(
+                async |s: Shares<H>, Path(id): Path<String>| match number(&id, "conflict") {
+                    Ok(id) => s.answer(Request::Conflict(id)).await,
+                    Err(error) => reply::error(error),
+                },
+            ),
+        )
+        .route(
+            "/v1/conflicts/seen",
+            post(async |s: Shares<H>, b: Body| s.answer_body(b, Request::Seen).await),
+        )
+        .route(
+            "/v1/conflicts/resolve",
+            post(async |s: Shares<H>, b: Body| s.answer_body(b, Request::Resolve).await),
+        )
+}
+
+/// The number of a cycle or a conflict in a path.
+fn number(text: &str, what: &str) -> Result<i64, ErrorBody> {
+    text.parse().map_err(|_| {
+        bad_request(
+            format!("find {what} {text}: that is no number"),
+            "name it by its number",
+        )
+    })
 }
 
 impl<H: Handler> Shared<H> {
@@ -133,7 +189,7 @@ impl<H: Handler> Shared<H> {
     async fn answer_query<T: DeserializeOwned>(
         &self,
         RawQuery(query): RawQuery,
-        wrap: fn(T) -> Request,
+        wrap: impl FnOnce(T) -> Request,
     ) -> HttpResponse {
         match serde_urlencoded::from_str(&query.unwrap_or_default()) {
             Ok(parsed) => self.answer(wrap(parsed)).await,
@@ -167,6 +223,12 @@ impl<H: Handler> Shared<H> {
             Response::Doctor(report) => reply::json(StatusCode::OK, &report),
             Response::Verify(report) => reply::json(StatusCode::OK, &report),
             Response::Backups(answer) => reply::json(StatusCode::OK, &answer),
+            Response::History(report) => reply::json(StatusCode::OK, &report),
+            Response::Show(report) => reply::json(StatusCode::OK, &report),
+            Response::Amended(report) => reply::json(StatusCode::OK, &report),
+            Response::Conflicts(report) => reply::json(StatusCode::OK, &report),
+            Response::Conflict(record) => reply::json(StatusCode::OK, &record),
+            Response::Unseen(unseen) => reply::json(StatusCode::OK, &unseen),
             Response::Metrics(status, counters) => {
                 reply::text(metrics::CONTENT_TYPE, metrics::render(&status, &counters))
             }

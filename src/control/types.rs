@@ -15,6 +15,11 @@ pub use super::backups::{
 pub use super::doctor::{Check, DoctorReport, Level};
 pub use super::error::{ErrorBody, ErrorCode};
 pub use super::event::{Event, Phase, PhaseEvent};
+pub use super::record::{
+    AmendReport, ConflictColumn, ConflictRecord, ConflictsReport, ConflictsRequest, CycleReport, HistoryReport,
+    HistoryRequest, LeftRow, RecordedCycle, Resolution, ResolveRequest, RowChange, SeenRequest, ShowRequest,
+    UndoRequest, Unseen,
+};
 pub use super::self_test::{SelfTestReport, TestStep};
 pub use crate::model::{ObjectKind, Side, Skipped};
 
@@ -321,40 +326,6 @@ pub struct ColumnMove {
     pub old: Json,
     /// After.
     pub new: Json,
-}
-
-/// A conflict, as recorded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ConflictRecord {
-    /// Its number; null in a plan.
-    pub id: Option<i64>,
-    /// The cycle that met it; null in a plan.
-    pub cycle: Option<i64>,
-    /// The table.
-    pub table: String,
-    /// The key's columns and values.
-    pub key: BTreeMap<String, Json>,
-    /// Whose version won.
-    pub winner: Side,
-    /// Why.
-    pub reason: String,
-    /// The columns concerned: what the base, the laptop and the server had.
-    pub columns: Vec<ConflictColumn>,
-    /// When it was met; null in a plan.
-    pub at: Option<Timestamp>,
-}
-
-/// One column of a conflict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ConflictColumn {
-    /// The column.
-    pub column: String,
-    /// As both sides last agreed; null also where there was no row.
-    pub base: Json,
-    /// As the laptop had it.
-    pub local: Json,
-    /// As the server had it.
-    pub server: Json,
 }
 
 /// `GET /v1/verify`: both sides compared by contents.

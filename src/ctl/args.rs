@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{backups, check, completions, diff, doctor, logs, pause, status, sync_now};
+use super::{backups, check, completions, conflicts, diff, doctor, history, logs, pause, show, status, sync_now, undo};
 
 /// Asks modsyncd, the daemon that keeps two databases in sync, and tells it what to do.
 #[derive(Debug, Parser)]
@@ -22,6 +22,7 @@ Examples:
   modsyncctl status                  how things are, and what to do next
   modsyncctl sync-now                a pull-then-push cycle now
   modsyncctl diff products           what a cycle would move in one table
+  modsyncctl history                 what cycles moved; `show` and `undo` take their numbers
   modsyncctl status --json | jq .in_sync
 
 Exit codes: 0 done and in sync, 1 failed, 2 wrong usage, 3 daemon not running, 4 needs attention,
@@ -42,7 +43,8 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "NAME", conflicts_with = "socket", value_parser = name)]
     pub name: Option<String>,
 
-    /// Give up after that time: 30s, 5m [default: 5s, for check, diff and verify 5m, for sync-now 10m]
+    /// Give up after that time: 30s, 5m [default: 5s, for check, diff and verify 5m, for sync-now, undo and conflicts
+    /// resolve 10m]
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
 
@@ -84,6 +86,10 @@ pub(super) enum Verb {
     #[command(after_help = super::self_test::EXAMPLES)]
     SelfTest,
     Backups(backups::Args),
+    History(history::Args),
+    Show(show::Args),
+    Undo(undo::Args),
+    Conflicts(conflicts::Args),
     Pause(pause::Args),
     /// End a pause
     #[command(after_help = pause::RESUME_EXAMPLES)]

@@ -9,7 +9,12 @@ pub(super) fn one_line(cycle: &CycleSummary, style: &Style) -> String {
     let when = cycle
         .started
         .map_or_else(|| "at an unknown time".to_owned(), |time| text::when(time, style));
-    let what = match cycle.outcome {
+    format!("{when}: {}; {}", what(cycle), cost(cycle))
+}
+
+/// "3 rows pulled, 7 pushed", or why nothing was moved.
+pub(super) fn what(cycle: &CycleSummary) -> String {
+    match cycle.outcome {
         Outcome::Synced | Outcome::Attention => moved(cycle).unwrap_or_else(|| "nothing moved".to_owned()),
         outcome => {
             let words = words(outcome).to_owned();
@@ -18,8 +23,7 @@ pub(super) fn one_line(cycle: &CycleSummary, style: &Style) -> String {
                 .as_ref()
                 .map_or(words.clone(), |reason| format!("{words}: {}", text::safe(reason)))
         }
-    };
-    format!("{when}: {what}; {}", cost(cycle))
+    }
 }
 
 /// The summary of a cycle that ended.

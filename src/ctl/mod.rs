@@ -3,11 +3,13 @@
 //! Standard output carries what was asked for: text for people, or with `--json` exactly one JSON document (one a line
 //! for the verbs that go on). Errors go to standard error, with `--json` to standard output as the document.
 
+mod amended;
 mod args;
 mod backups;
 mod check;
 mod completions;
 mod confirm;
+mod conflicts;
 mod counts;
 mod cycle;
 mod diff;
@@ -15,19 +17,25 @@ pub(crate) mod doctor;
 #[cfg(test)]
 mod doctor_tests;
 mod exit;
+mod history;
 mod logs;
 mod out;
 mod pause;
+mod progress;
+#[cfg(test)]
+mod render_record_tests;
 #[cfg(test)]
 mod render_tests;
 mod row;
 mod schema;
 mod self_test;
+mod show;
 mod socket;
 mod status;
 pub(crate) mod style;
 mod sync_now;
 pub mod text;
+mod undo;
 mod verify;
 
 use std::ffi::OsString;
@@ -87,6 +95,10 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<Exit, Failure> {
         Verb::SelfTest => self_test::run(context).await,
         Verb::Doctor(args) => doctor::run(&args, context).await,
         Verb::Backups(args) => backups::run(args, context).await,
+        Verb::History(args) => history::run(args, context).await,
+        Verb::Show(args) => show::run(&args, context).await,
+        Verb::Undo(args) => undo::run(&args, context).await,
+        Verb::Conflicts(args) => conflicts::run(args, context).await,
         Verb::Pause(args) => pause::pause(&args, context).await,
         Verb::Resume => pause::resume(context).await,
         Verb::Logs(args) => logs::run(&args, context).await,

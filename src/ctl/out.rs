@@ -1,6 +1,6 @@
 //! Where output goes: text or JSON on standard output, errors on standard error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
 use terminal_size::{Height, terminal_size_of};
@@ -46,6 +46,11 @@ impl Out {
     /// Whether answers are JSON.
     pub(super) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether answers are text on a terminal.
+    pub(super) fn is_read_by_a_person(&self) -> bool {
+        !self.json && io::stdout().is_terminal()
     }
 
     /// The number of lines of the screen that a person looks at; `None` when output goes elsewhere or is JSON.

@@ -15,13 +15,13 @@ use crate::control::types::{
 };
 
 /// A title as a hostile server could send it: it would clear the screen and name the window.
-const HOSTILE: &str = "Dress\x1b[2J\x1b]0;owned\x07\u{9b}31m\r\nfake line\u{202e}";
+pub(super) const HOSTILE: &str = "Dress\x1b[2J\x1b]0;owned\x07\u{9b}31m\r\nfake line\u{202e}";
 
-fn at(time: &str) -> Timestamp {
+pub(super) fn at(time: &str) -> Timestamp {
     time.parse().unwrap()
 }
 
-fn style() -> Style {
+pub(super) fn style() -> Style {
     Style {
         color: false,
         now: at("2026-11-23T10:35:12Z"),
@@ -53,7 +53,7 @@ fn counts(rows: u64, assessed: u64) -> SideCounts {
     }
 }
 
-fn synced() -> CycleSummary {
+pub(super) fn synced() -> CycleSummary {
     CycleSummary {
         cycle: Some(42),
         outcome: Outcome::Synced,
@@ -103,7 +103,7 @@ fn idle() -> Status {
     }
 }
 
-fn moved(to: Side, action: &str, columns: &[(&str, Json, Json)]) -> Move {
+pub(super) fn moved(to: Side, action: &str, columns: &[(&str, Json, Json)]) -> Move {
     Move {
         table: "products".to_owned(),
         key: BTreeMap::from([("url".to_owned(), json!("https://shop.example/a"))]),
@@ -120,7 +120,7 @@ fn moved(to: Side, action: &str, columns: &[(&str, Json, Json)]) -> Move {
     }
 }
 
-fn moves() -> Vec<Move> {
+pub(super) fn moves() -> Vec<Move> {
     vec![
         moved(
             Side::Local,
@@ -313,6 +313,8 @@ fn a_plan_with_moves_each_way_and_a_conflict() {
                 server: json!("not_modest"),
             }],
             at: None,
+            seen: false,
+            resolved: None,
         }],
         stopped: None,
         schema: vec![],

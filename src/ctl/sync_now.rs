@@ -1,19 +1,16 @@
 //! `modsyncctl sync-now`.
 
-use std::io::{self, IsTerminal};
-use std::time::Duration;
+use std::io;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use super::confirm::confirm;
 use super::exit::Exit;
 use super::out::{Failure, complain};
+use super::progress::Progress;
 use super::{Context, cycle};
 use crate::control::client::Synced;
-use crate::control::types::{CycleSummary, Event, Outcome, SyncRequest};
+use crate::control::types::{CycleSummary, Outcome, SyncRequest};
 
 /// Run a pull-then-push cycle now, and wait for it
 ///
@@ -65,9 +62,6 @@ Examples:
   modsyncctl sync-now --dry-run
   modsyncctl sync-now --pull-only --json | jq .pulled
   modsyncctl sync-now --plan \"$(modsyncctl diff --json | jq -r .plan)\"";
-
-/// A cycle that ends sooner shows no progress.
-const QUICK: Duration = Duration::from_millis(500);
 
 /// The document for `--no-wait`.
 #[derive(Serialize)]
@@ -136,53 +130,4 @@ fn hint(outcome: Outcome) -> Option<&'static str> {
         Outcome::Failed => Some("`modsyncctl logs` tells more"),
         _ => None,
     }
-}
-
-/// The phases on standard error, on a terminal only, and only once the cycle takes its time.
-struct Progress(Option<(ProgressBar, JoinHandle<()>)>);
-
-impl Progress {
-    fn new(wanted: bool) -> Self {
-        if !wanted || !io::stderr().is_terminal() {
-            return Self(None);
-        }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let shown = bar.clone();
-        let show = tokio::spawn(async move {
-            sleep(QUICK).await;
-            shown.set_draw_target(ProgressDrawTarget::stderr());
-            shown.enable_steady_tick(Duration::from_millis(100));
-        });
-        Self(Some((bar, show)))
-    }
-
-    fn hear(&mut self, event: &Event) {
-        let (Some((bar, _)), Event::Phase(phase)) = (&self.0, event) else {
-            return;
-        };
-        let bounded = phase.done.zip(phase.total).filter(|(_, total)| *total > 0);
-        bar.set_style(if bounded.is_some() {
-            counted()
-        } else {
-            ProgressStyle::default_spinner()
-        });
-        if let Some((done, total)) = bounded {
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-        bar.set_message(phase.phase.describe());
-    }
-
-    fn clear(self) {
-        if let Some((bar, show)) = self.0 {
-            show.abort();
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// A bar, for phases whose length is known.
-fn counted() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }

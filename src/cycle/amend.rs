@@ -65,6 +65,8 @@ const HELD: &str = "the row is held back: `modsyncctl status` says why";
 const OVERTAKEN: &str = "it was changed on the laptop, or another row stands in its way";
 const OVERTAKEN_THERE: &str = "it was changed on the server, or another row stands in its way there";
 
+pub(super) mod wanted;
+
 impl Pair {
     /// Runs a cycle that brings these rows to both sides besides. The brakes look at what the sides did themselves; when
     /// one stops the cycle, all amendments are left.

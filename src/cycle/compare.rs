@@ -72,7 +72,8 @@ impl Pair {
             return Err(self.no_such_table(&format!("show the plan of table \"{name}\"")));
         }
         let wanted = |name: &str, values: &BTreeMap<String, Json>| {
-            table.is_none_or(|table| name.eq_ignore_ascii_case(table)) && key.is_none_or(|key| key_is(values, key))
+            table.is_none_or(|table| name.eq_ignore_ascii_case(table))
+                && key.is_none_or(|key| report::key_text(values) == key)
         };
         let (exchange, stopped) = match exchange {
             Ok(exchange) => (exchange, None),
@@ -228,10 +229,4 @@ fn check_table((table, exchange): (&Table, &super::exchange::TableExchange)) -> 
         deleted_server: deletes(&exchange.to_local),
         conflicts: exchange.conflicts.len() as u64,
     }
-}
-
-/// A key as a person writes it: its values, joined by commas where there are several.
-fn key_is(values: &BTreeMap<String, Json>, wanted: &str) -> bool {
-    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    values.values().map(text).collect::<Vec<_>>().join(",") == wanted
 }

@@ -24,25 +24,27 @@ mod reach;
 mod readback;
 mod recover;
 mod report;
+mod resolve;
 mod run;
 mod schema;
 mod self_test;
 mod space;
 mod syncer;
+mod undo;
 
 use std::future::Future;
 
 pub use amend::{Amended, Amendment, Left};
 pub use error::CycleError;
 pub use foresight::Foresight;
-pub use history::History;
+pub use history::{History, Record};
 pub use pair::Pair;
 pub use reach::{OverSsh, Reach};
 pub use schema::{Apart, schemas_apart};
 
 use crate::control::types::{
-    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, PhaseEvent, SelfTestReport, SideCounts,
-    Skipped, SyncRequest, VerifyReport,
+    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, PhaseEvent, ResolveRequest,
+    SelfTestReport, SideCounts, Skipped, SyncRequest, UndoRequest, VerifyReport,
 };
 
 /// Takes phases as they happen.
@@ -88,6 +90,20 @@ pub trait Syncer: Send + 'static {
         request: &BackupsRequest,
         progress: &Progress<'_>,
     ) -> impl Future<Output = Result<BackupsAnswer, CycleError>> + Send;
+
+    /// Takes a cycle back on both sides; rows that moved since are left and named.
+    fn undo(
+        &mut self,
+        request: &UndoRequest,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<AmendReport, CycleError>> + Send;
+
+    /// Brings the version that a person takes to both sides; rows that moved since are left and named.
+    fn resolve(
+        &mut self,
+        request: &ResolveRequest,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<AmendReport, CycleError>> + Send;
 
     /// What the laptop holds. No network.
     fn count_local(&mut self) -> impl Future<Output = Result<SideCounts, CycleError>> + Send;

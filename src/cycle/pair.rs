@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use super::history::History;
 use super::layout::Layout;
 use super::reach::{OverSsh, Reach};
 use super::schema::{Change, Drift};
-use super::{CycleError, client, first};
+use super::{CycleError, client, first, history};
 use crate::config::{Config, EngineChoice};
 use crate::control::types::{Phase, PhaseEvent, SideCounts, SyncRequest};
 use crate::merge::Zones;
@@ -59,6 +59,8 @@ pub struct Pair {
     pub(super) notes: Vec<String>,
     /// The file that is attached as the laptop's base.
     base_inode: String,
+    /// When the record was last looked through for what may be forgotten.
+    pub(super) tidied: Option<Instant>,
     /// Whether what is open was opened by a look after a failure: a cycle opens it anew. What failed may have been
     /// put right since, and SQLite goes on without the rights that it did not find when it opened.
     after_failure: bool,
@@ -96,7 +98,7 @@ impl Pair {
         let folder = &config.daemon.state_dir;
         private_folder(folder)
             .map_err(|error| CycleError::failed(format!("make the state folder {}: {error}", folder.display())))?;
-        let path = folder.join("history.db");
+        let path = folder.join(history::FILE);
         private_file(&path)?;
         let (history, note) = History::open(&path)?;
         let (client, copied) = client::name(&history, &path).await?;
@@ -119,6 +121,7 @@ impl Pair {
             health: Health::default(),
             notes: note.into_iter().chain(copied).collect(),
             base_inode: String::new(),
+            tidied: None,
             after_failure: false,
         };
         pair.remember_carried().await?;

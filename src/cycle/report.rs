@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::exchange::Exchange;
-use super::history::{JournalTable, Written};
+use super::history::{JournalTable, Moved, Written};
 use super::layout::Layout;
-use crate::control::types::{ColumnMove, ConflictColumn, ConflictRecord, Move, TableMoves};
+use crate::control::types::{ColumnMove, ConflictColumn, ConflictRecord, Move, RowChange, TableMoves};
 use crate::merge::{Conflict, Reason};
 use crate::model::{Key, Row, RowOp, Side, Table, Value};
 
@@ -21,6 +21,51 @@ pub fn to_json(value: &Value) -> Json {
 }
 
 /// A key's columns and values.
+/// A row's key by the names of its columns.
+#[must_use]
+pub fn named_key(columns: &[String], key: &[String], row: &Row) -> BTreeMap<String, Json> {
+    let cells = columns.iter().zip(row).filter(|(name, _)| key.contains(name));
+    cells.map(|(name, value)| (name.clone(), to_json(value))).collect()
+}
+
+/// A key as a person writes it: its values, joined by commas where there are several, in the order of their columns'
+/// names.
+#[must_use]
+pub fn key_text(values: &BTreeMap<String, Json>) -> String {
+    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    values.values().map(text).collect::<Vec<_>>().join(",")
+}
+
+/// The names of a table's columns, and of those of its key.
+#[must_use]
+pub fn names(table: &Table) -> (Vec<String>, Vec<String>) {
+    let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+    let key = table
+        .key
+        .iter()
+        .filter_map(|&index| columns.get(index).cloned())
+        .collect();
+    (columns, key)
+}
+
+/// A recorded write as a row that moved.
+#[must_use]
+pub fn describe_moved(moved: &Moved) -> Move {
+    let (before, after) = (moved.written.before.as_ref(), moved.written.after.as_ref());
+    let change = describe_change(&moved.table, [&moved.columns, &moved.key], before, after);
+    with_side(change, moved.written.side)
+}
+
+fn with_side(change: RowChange, to: Side) -> Move {
+    Move {
+        table: change.table,
+        key: change.key,
+        to,
+        action: change.action,
+        columns: change.columns,
+    }
+}
+
 pub(super) fn key_json(table: &Table, key: &Key) -> BTreeMap<String, Json> {
     table
         .key
@@ -33,31 +78,38 @@ pub(super) fn key_json(table: &Table, key: &Key) -> BTreeMap<String, Json> {
 /// A write as a row that moves.
 #[must_use]
 pub fn describe_move(table: &Table, to: Side, before: Option<&Row>, after: Option<&Row>) -> Move {
+    let (columns, key) = names(table);
+    with_side(describe_change(&table.name, [&columns, &key], before, after), to)
+}
+
+/// A row that changes, by the names of its columns and of those of its key.
+#[must_use]
+pub fn describe_change(
+    table: &str,
+    [names, key]: [&[String]; 2],
+    before: Option<&Row>,
+    after: Option<&Row>,
+) -> RowChange {
     let action = match (before, after) {
         (None, _) => "insert",
         (_, None) => "delete",
         _ => "update",
     };
     let cell = |row: Option<&Row>, index: usize| row.and_then(|row| row.get(index)).map_or(Json::Null, to_json);
-    let columns = table
-        .columns
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| match (before, after) {
-            (Some(before), Some(after)) => before.get(*index) != after.get(*index),
-            _ => true,
-        });
-    Move {
-        table: table.name.clone(),
+    let columns = names.iter().enumerate().filter(|(index, _)| match (before, after) {
+        (Some(before), Some(after)) => before.get(*index) != after.get(*index),
+        _ => true,
+    });
+    RowChange {
+        table: table.to_owned(),
         key: after
             .or(before)
-            .map(|row| key_json(table, &table.key_of(row)))
+            .map(|row| named_key(names, key, row))
             .unwrap_or_default(),
-        to,
         action: action.to_owned(),
         columns: columns
             .map(|(index, column)| ColumnMove {
-                column: column.name.clone(),
+                column: column.clone(),
                 old: cell(before, index),
                 new: cell(after, index),
             })
@@ -101,6 +153,8 @@ pub fn describe_conflict(table: &Table, conflict: &Conflict) -> ConflictRecord {
             })
             .collect(),
         at: None,
+        seen: false,
+        resolved: None,
     }
 }
 
@@ -112,7 +166,8 @@ pub fn journal_tables(layout: &Layout, exchange: &Exchange) -> Vec<JournalTable>
         .filter(|(_, exchange)| !exchange.settled.is_empty())
         .map(|(table, exchange)| JournalTable {
             table: table.name.clone(),
-            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            columns: names(table).0,
+            key: names(table).1,
             keys: exchange.settled.iter().map(|settled| settled.key.clone()).collect(),
             writes: Side::BOTH
                 .into_iter()

@@ -1,15 +1,23 @@
 //! What the daemon asks of the pair, answered. After an error a session whose state nobody knows is closed.
 
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
 use super::amend::{Amended, Amendment};
+use super::history::Keep;
 use super::{CycleError, Pair, Progress, Standing, Syncer, Trigger, run};
 use crate::control::types::{
-    BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, SelfTestReport,
-    SideCounts, SyncRequest, VerifyReport,
+    AmendReport, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome,
+    ResolveRequest, SelfTestReport, SideCounts, SyncRequest, UndoRequest, VerifyReport,
 };
 use crate::model::Side;
 
 /// How often a cycle is begun because other laptops took backups in the same seconds.
 const BACKUP_NAMES: u32 = 4;
+
+/// How often the record is looked through for what may be forgotten.
+const TIDY: Duration = Duration::from_secs(3600);
 
 impl Pair {
     /// A cycle that makes amendments besides.
@@ -26,11 +34,29 @@ impl Pair {
             let done = self.or_close(done);
             let again = done.is_err() && (self.name_taken || self.met_damage()?);
             if !again {
+                self.tidy_history().await;
                 return done;
             }
         }
         let last = run::run(self, request, amendments, trigger, progress).await;
         self.or_close(last)
+    }
+
+    /// Forgets what the record need not keep any more, now and then: behind the cycle's back, so no cycle fails of it.
+    async fn tidy_history(&mut self) {
+        if self.tidied.is_some_and(|last| last.elapsed() < TIDY) {
+            return;
+        }
+        self.tidied = Some(Instant::now());
+        let days = i64::from(self.config.history.keep_days);
+        let since = Timestamp::now().saturating_sub(SignedDuration::from_hours(24 * days));
+        let keep = Keep {
+            since: since.unwrap_or(Timestamp::MIN),
+            max_size: self.config.history.max_size,
+        };
+        if let Err(error) = self.history.prune(keep).await {
+            tracing::warn!(%error, "the record of old cycles could not be tidied up");
+        }
     }
 
     fn or_close<T>(&mut self, result: Result<T, CycleError>) -> Result<T, CycleError> {
@@ -147,6 +173,16 @@ impl Syncer for Pair {
     ) -> Result<BackupsAnswer, CycleError> {
         let answered = self.answer_backups(request, progress).await;
         self.or_close(answered)
+    }
+
+    async fn undo(&mut self, request: &UndoRequest, progress: &Progress<'_>) -> Result<AmendReport, CycleError> {
+        let done = self.take_back(request, progress).await;
+        self.or_close(done)
+    }
+
+    async fn resolve(&mut self, request: &ResolveRequest, progress: &Progress<'_>) -> Result<AmendReport, CycleError> {
+        let done = self.settle_conflicts(request, progress).await;
+        self.or_close(done)
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {

@@ -2,6 +2,7 @@
 
 use crate::control::handler::{DiffRequest, Response};
 use crate::control::types::BackupsRequest;
+use crate::control::types::{AmendReport, ResolveRequest, UndoRequest};
 use crate::cycle::{CycleError, Progress, Syncer};
 
 /// A request that needs the pair, and waits until the worker is free for it.
@@ -17,6 +18,10 @@ pub(super) enum Errand {
     SelfTest,
     /// See [`Syncer::backups`].
     Backups(BackupsRequest),
+    /// See [`Syncer::undo`].
+    Undo(UndoRequest),
+    /// See [`Syncer::resolve`].
+    Resolve(ResolveRequest),
 }
 
 impl Errand {
@@ -26,6 +31,8 @@ impl Errand {
             Self::Check | Self::Diff(_) | Self::Verify => false,
             Self::SelfTest => true,
             Self::Backups(request) => request.writes(),
+            Self::Undo(request) => !request.dry_run,
+            Self::Resolve(request) => !request.dry_run,
         }
     }
 
@@ -41,6 +48,8 @@ impl Errand {
                 let report = syncer.self_test(progress).await;
                 report.map(|report| Response::SelfTest(Box::new(report)))
             }
+            Self::Undo(request) => amended(syncer.undo(&request, progress).await),
+            Self::Resolve(request) => amended(syncer.resolve(&request, progress).await),
             Self::Verify => syncer.verify().await.map(|report| Response::Verify(Box::new(report))),
             Self::Backups(request) => {
                 let answer = syncer.backups(&request, progress).await;
@@ -48,4 +57,8 @@ impl Errand {
             }
         }
     }
+}
+
+fn amended(result: Result<AmendReport, CycleError>) -> Result<Response, CycleError> {
+    result.map(|report| Response::Amended(Box::new(report)))
 }

@@ -10,7 +10,7 @@ use crate::config::{Config, LoadOptions};
 use crate::control::handler::Response;
 use crate::control::metrics::Counters;
 use crate::control::types::{CycleSummary, DoctorReport, ErrorCode, Event, Status, SyncRequest};
-use crate::cycle::CycleError;
+use crate::cycle::{CycleError, Record};
 use crate::daemon::errand::Errand;
 use crate::doctor::{self, DaemonLook, Subject};
 
@@ -31,6 +31,8 @@ pub(super) enum Command {
     /// A pause, until `resume` if for no time.
     Pause(Option<Duration>, Reply<Status>),
     Resume(Reply<Status>),
+    /// So many conflicts nobody has seen by now.
+    Unseen(u64, Reply<()>),
     /// A new config, or why it cannot be used.
     Reload(Result<Box<Config>, String>),
 }
@@ -47,6 +49,7 @@ pub struct Handle {
     config: SharedConfig,
     /// How the config is read again.
     options: Arc<LoadOptions>,
+    record: Record,
     name: Option<String>,
 }
 
@@ -88,6 +91,7 @@ pub(super) fn connect(status: Status, config: &Config, options: LoadOptions) -> 
         config: Arc::clone(&desk.config),
         options: Arc::new(options),
         name: config.daemon.name.clone(),
+        record: Record::of(&config.daemon.state_dir),
     };
     (handle, desk)
 }
@@ -128,6 +132,19 @@ impl Handle {
         let running = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let daemon = DaemonLook::Runs(Box::new(self.status()));
         doctor::examine(Subject::load(&self.options, Some(running), daemon)).await
+    }
+
+    /// The record of past cycles.
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Takes note of how many conflicts nobody has seen: the status tells it from now on.
+    ///
+    /// # Errors
+    /// When the daemon ends.
+    pub(super) async fn tell_unseen(&self, unseen: u64) -> Result<(), CycleError> {
+        self.ask(|reply| Command::Unseen(unseen, reply)).await
     }
 
     /// The pair's name; `None` for the only pair, or the first.

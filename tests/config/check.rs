@@ -54,6 +54,8 @@ fn what_is_in_effect_is_shown_without_secrets() {
       backup.min_interval     15m
       backup.keep_last        10
       backup.keep_daily       7
+      history.keep_days       365
+      history.max_size        256MiB
       daemon.state_dir        ~/.local/state/modsync
       daemon.socket           ~/.local/state/modsync/modsyncd.sock
       log.level               info

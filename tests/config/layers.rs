@@ -31,6 +31,7 @@ fn assert_defaults(config: &Config, home: &Home) {
     assert_eq!(config.sync.schedule.as_deref(), Some("0 */15 * * * *"));
     assert!((config.safety.max_delete - 0.25).abs() < f64::EPSILON);
     assert_eq!(config.safety.max_answer, 1 << 30);
+    assert_eq!((config.history.keep_days, config.history.max_size), (365, 256 << 20));
     let backup = &config.backup;
     assert_eq!((backup.enabled, backup.min_interval), (true, seconds(900)));
     assert_eq!((backup.keep_last, backup.keep_daily), (10, 7));

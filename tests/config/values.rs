@@ -88,6 +88,14 @@ backup | keep_daily = -1
     F:7:1: backup.keep_daily: -1 is not allowed: 0 to 10000
 backup | keep_last = 2.5
     F:7:1: backup.keep_last: must be a whole number, 1 to 10000, not a number
+history | keep_days = 0
+    F:7:1: history.keep_days: 0 is not allowed: 1 to 36500
+history | keep_days = "90d"
+    F:7:1: history.keep_days: must be a number, 1 to 36500, not text
+history | max_size = 256
+    F:7:1: history.max_size: a bare 256 has no unit: write for example "256MiB" (KiB, MiB or GiB)
+history | max_size = "512KiB"
+    F:7:1: history.max_size: "512KiB" is not allowed: 1MiB to 1024GiB
 log | keep_days = true
     F:7:1: log.keep_days: must be a number, 1 to 3650, not true or false
 log | level = "verbose"

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use modsync::config::{Backup, Config, Daemon, EngineChoice, Local, Log, Remote, Safety, Sync};
+use modsync::config::{Backup, Config, Daemon, EngineChoice, History, Local, Log, Remote, Safety, Sync};
 use modsync::control::types::{
-    BackupList, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome, Phase,
-    PhaseEvent, SelfTestReport, SideCounts, Status, SyncRequest, VerifyReport,
+    AmendReport, BackupList, BackupsAnswer, BackupsRequest, CheckReport, CycleSummary, DiffReport, ErrorCode, Outcome,
+    Phase, PhaseEvent, ResolveRequest, SelfTestReport, SideCounts, Status, SyncRequest, UndoRequest, VerifyReport,
 };
 use modsync::cycle::{CycleError, Progress, Standing, Syncer, Trigger};
 use modsync::daemon::{FatalError, Handle, Pairs, Surroundings};
@@ -69,6 +69,27 @@ impl Scripted {
         } else {
             Ok(())
         }
+    }
+
+    /// A cycle with amendments.
+    async fn amend(
+        &mut self,
+        dry_run: bool,
+        trigger: Trigger,
+        progress: &Progress<'_>,
+    ) -> Result<AmendReport, CycleError> {
+        let request = SyncRequest {
+            dry_run,
+            ..SyncRequest::default()
+        };
+        let cycle = self.sync(&request, trigger, progress).await?;
+        Ok(AmendReport {
+            cycle: CycleSummary {
+                started: Some(Timestamp::UNIX_EPOCH),
+                ..cycle
+            },
+            ..AmendReport::default()
+        })
     }
 }
 
@@ -154,6 +175,15 @@ impl Syncer for Scripted {
     ) -> Result<BackupsAnswer, CycleError> {
         self.reach_server()?;
         Ok(BackupsAnswer::List(BackupList::default()))
+    }
+
+    async fn undo(&mut self, request: &UndoRequest, progress: &Progress<'_>) -> Result<AmendReport, CycleError> {
+        self.amend(request.dry_run, Trigger::Undo(request.cycle), progress)
+            .await
+    }
+
+    async fn resolve(&mut self, request: &ResolveRequest, progress: &Progress<'_>) -> Result<AmendReport, CycleError> {
+        self.amend(request.dry_run, Trigger::Resolve, progress).await
     }
 
     async fn count_local(&mut self) -> Result<SideCounts, CycleError> {
@@ -345,6 +375,10 @@ pub fn config(folder: &Path) -> Config {
             min_interval: Duration::from_secs(900),
             keep_last: 10,
             keep_daily: 7,
+        },
+        history: History {
+            keep_days: 365,
+            max_size: 256 << 20,
         },
         tables: Vec::new(),
         daemon: Daemon {

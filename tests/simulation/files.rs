@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::{TimeZone, offset};
-use modsync::config::{Backup, Config, Daemon, EngineChoice, Local, Log, Remote, Safety, Sync};
+use modsync::config::{Backup, Config, Daemon, EngineChoice, History, Local, Log, Remote, Safety, Sync};
 use rusqlite::Connection;
 
 use super::ledger::Ledger;
@@ -143,6 +143,10 @@ pub fn config(world: &World, laptop: usize) -> Config {
             min_interval: Duration::ZERO,
             keep_last: 1000,
             keep_daily: 0,
+        },
+        history: History {
+            keep_days: 365,
+            max_size: 1 << 40,
         },
         tables: scenario.schema.config.clone(),
         daemon: Daemon {

@@ -17,9 +17,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::handler::{DiffRequest, LogsRequest};
 use super::types::{
-    BackupInfo, BackupList, CheckReport, CycleSummary, DiffReport, DoctorReport, ErrorBody, ErrorCode, Event,
-    PauseRequest, PruneReport, PruneRequest, RestoreReport, RestoreRequest, SelfTestReport, Status, SyncRequest,
-    VerifyBackups, VerifyReport,
+    AmendReport, BackupInfo, BackupList, CheckReport, ConflictRecord, ConflictsReport, ConflictsRequest, CycleReport,
+    CycleSummary, DiffReport, DoctorReport, ErrorBody, ErrorCode, Event, HistoryReport, HistoryRequest, PauseRequest,
+    PruneReport, PruneRequest, ResolveRequest, RestoreReport, RestoreRequest, SeenRequest, SelfTestReport, ShowRequest,
+    Status, SyncRequest, UndoRequest, Unseen, VerifyBackups, VerifyReport,
 };
 pub use lines::{Events, Logs};
 use wire::Call;
@@ -168,6 +169,67 @@ impl Client {
     pub async fn prune_backups(&self, request: &PruneRequest) -> Result<PruneReport, ErrorBody> {
         let call = Call::post("/v1/backups/prune", request)?;
         self.watched(call, READING, |_| {}).await
+    }
+
+    /// Past cycles. Five seconds.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn history(&self, request: &HistoryRequest) -> Result<HistoryReport, ErrorBody> {
+        self.short(Call::query("/v1/history", request)?).await
+    }
+
+    /// One cycle, row by row. Five seconds.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn show(&self, cycle: i64, request: &ShowRequest) -> Result<CycleReport, ErrorBody> {
+        self.short(Call::query(&format!("/v1/history/{cycle}"), request)?).await
+    }
+
+    /// A cycle taken back; `on_event` hears what happens meanwhile. Ten minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn undo(&self, request: &UndoRequest, on_event: impl FnMut(&Event)) -> Result<AmendReport, ErrorBody> {
+        self.watched(Call::post("/v1/undo", request)?, SYNCING, on_event).await
+    }
+
+    /// What both sides changed at once. Five seconds.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn conflicts(&self, request: &ConflictsRequest) -> Result<ConflictsReport, ErrorBody> {
+        self.short(Call::query("/v1/conflicts", request)?).await
+    }
+
+    /// One of these. Five seconds.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn conflict(&self, id: i64) -> Result<ConflictRecord, ErrorBody> {
+        self.short(Call::get(&format!("/v1/conflicts/{id}"))).await
+    }
+
+    /// Somebody has seen conflicts. Five seconds.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn seen(&self, request: &SeenRequest) -> Result<Unseen, ErrorBody> {
+        self.short(Call::post("/v1/conflicts/seen", request)?).await
+    }
+
+    /// One side's version brought to both; `on_event` hears what happens meanwhile. Ten minutes.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn resolve(
+        &self,
+        request: &ResolveRequest,
+        on_event: impl FnMut(&Event),
+    ) -> Result<AmendReport, ErrorBody> {
+        let call = Call::post("/v1/conflicts/resolve", request)?;
+        self.watched(call, SYNCING, on_event).await
     }
 
     /// No cycle by itself for a while. Five seconds.

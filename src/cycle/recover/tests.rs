@@ -48,10 +48,13 @@ fn journal(writes: Vec<Written>, conflicts: Vec<Conflict>) -> Journal {
         reason: String::new(),
         columns: Vec::new(),
         at: None,
+        seen: false,
+        resolved: None,
     };
     let table = JournalTable {
         table: "item".to_owned(),
         columns: vec!["k".to_owned(), "v".to_owned()],
+        key: vec!["k".to_owned()],
         keys: Vec::new(),
         writes,
         records: conflicts.iter().map(record).collect(),

@@ -208,6 +208,11 @@ impl<S: Syncer, P: Pairs<Syncer = S>, M: Surroundings> Core<S, P, M> {
                 let status = self.status_now();
                 answer(reply, Ok(status));
             }
+            Command::Unseen(unseen, reply) => {
+                self.status.conflicts = unseen;
+                self.publish();
+                answer(reply, Ok(()));
+            }
             Command::Reload(Ok(config)) => self.reload(*config).await?,
             Command::Reload(Err(cause)) => self.refuse_config(&cause),
         }

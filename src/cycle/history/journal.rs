@@ -1,0 +1,179 @@
+//! The journal of the cycle under way.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use super::file::to_json;
+use super::{History, facts, record};
+use crate::control::types::{ConflictRecord, CycleSummary};
+use crate::cycle::CycleError;
+use crate::cycle::ancestors::Ancestors;
+use crate::merge::Conflict;
+use crate::model::{Key, Row, Side};
+use crate::replica::Generation;
+
+/// A row that a cycle wrote on one side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// The side that was written to.
+    pub side: Side,
+    /// Before, `None` for an insert.
+    pub before: Option<Row>,
+    /// After, `None` for a delete.
+    pub after: Option<Row>,
+}
+
+/// What one cycle is about to do in one table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JournalTable {
+    /// The table.
+    pub table: String,
+    /// Its columns, in the order of the rows.
+    pub columns: Vec<String>,
+    /// The names of those that make its key.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// The keys whose base rows this cycle moves.
+    pub keys: Vec<Key>,
+    /// The rows it writes.
+    pub writes: Vec<Written>,
+    /// What it met.
+    pub conflicts: Vec<Conflict>,
+    /// The conflicts for people.
+    pub records: Vec<ConflictRecord>,
+}
+
+/// Keys of rows that a cycle left as they were, by table.
+pub type KeptOut = BTreeMap<String, Vec<Key>>;
+
+/// A cycle that was cut off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interrupted {
+    /// Its number.
+    pub cycle: i64,
+    /// What it was about to do.
+    pub journal: Journal,
+    /// When the laptop's writes are known to be committed: the rows that were left out of them.
+    pub kept_out: Option<KeptOut>,
+}
+
+/// What one cycle is about to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The base's generation before.
+    pub from: Generation,
+    /// The base's generation after.
+    pub to: Generation,
+    /// As known before anything is written.
+    pub summary: CycleSummary,
+    /// By table.
+    pub tables: Vec<JournalTable>,
+}
+
+impl History {
+    /// Writes down what a cycle is about to do and gives it its number.
+    ///
+    /// # Errors
+    /// When the disk refuses; then the cycle must not go on.
+    pub async fn begin(&self, journal: &Journal) -> Result<i64, CycleError> {
+        let (body, summary) = (to_json(journal), to_json(&journal.summary));
+        self.call("write the journal", move |connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute("INSERT INTO cycle(summary) VALUES(?1)", [&summary])?;
+            let cycle = transaction.last_insert_rowid();
+            transaction.execute("INSERT INTO journal(cycle, body) VALUES(?1, ?2)", params![cycle, body])?;
+            transaction.commit()?;
+            Ok(cycle)
+        })
+        .await
+    }
+
+    /// Writes down that the laptop's writes of a cycle are committed, all but those of some rows.
+    ///
+    /// # Errors
+    /// When the disk refuses; then the cycle must not go on.
+    pub(in crate::cycle) async fn taken(&self, cycle: i64, kept_out: &KeptOut) -> Result<(), CycleError> {
+        let kept_out = to_json(kept_out);
+        self.call("write the journal", move |connection| {
+            connection
+                .execute("INSERT OR REPLACE INTO taken VALUES(?1,?2)", params![cycle, kept_out])
+                .map(drop)
+        })
+        .await
+    }
+
+    /// Turns the journal of a cycle into its record. From now on `ancestors` are all there are.
+    ///
+    /// # Errors
+    /// When the disk refuses; the journal then stays and the next cycle ends it.
+    pub(in crate::cycle) async fn end(
+        &self,
+        cycle: i64,
+        journal: Journal,
+        ancestors: Ancestors,
+    ) -> Result<(), CycleError> {
+        self.call("write the history", move |connection| {
+            let transaction = connection.transaction()?;
+            let summary = CycleSummary {
+                cycle: Some(cycle),
+                ..journal.summary
+            };
+            record::write(&transaction, cycle, &summary, &journal.tables)?;
+            transaction.execute("DELETE FROM journal WHERE cycle=?1", [cycle])?;
+            transaction.execute("DELETE FROM taken", [])?;
+            facts::write_ancestors(&transaction, &ancestors)?;
+            transaction.commit()
+        })
+        .await
+    }
+
+    /// The journal of a cycle that was cut off, if there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn interrupted(&self) -> Result<Option<Interrupted>, CycleError> {
+        let found: Option<(i64, String, Option<String>)> = self
+            .call("read the journal", |connection| {
+                connection
+                    .query_row(
+                        "SELECT cycle, body, kept_out FROM journal LEFT JOIN taken USING(cycle) ORDER BY cycle LIMIT 1",
+                        [],
+                        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                    )
+                    .optional()
+            })
+            .await?;
+        let Some((cycle, body, kept_out)) = found else {
+            return Ok(None);
+        };
+        match serde_json::from_str(&body) {
+            Ok(journal) => Ok(Some(Interrupted {
+                cycle,
+                journal,
+                // One that cannot be read is one that is not there: then the rows themselves are asked.
+                kept_out: kept_out.and_then(|text| serde_json::from_str(&text).ok()),
+            })),
+            Err(error) => {
+                tracing::warn!(cycle, %error, "the journal of an interrupted cycle cannot be read; comparing anew");
+                self.drop_journal(cycle).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Forgets a cycle that wrote nothing.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn drop_journal(&self, cycle: i64) -> Result<(), CycleError> {
+        self.call("write the journal", move |connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute("DELETE FROM journal WHERE cycle=?1", [cycle])?;
+            transaction.execute("DELETE FROM cycle WHERE cycle=?1", [cycle])?;
+            transaction.commit()
+        })
+        .await
+    }
+}
