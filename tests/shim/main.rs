@@ -178,6 +178,9 @@ fn it_runs_as_a_program_with_the_exit_codes_of_modsyncctl() {
     assert!(gone.err.contains("hint: "), "{gone:?}");
 }
 
+/// Variables, and the pair's name.
+type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+
 /// As modsyncctl says it by its error, so does the module.
 #[test]
 fn the_socket_is_found_where_modsyncctl_finds_it() {
@@ -196,7 +199,7 @@ fn the_socket_is_found_where_modsyncctl_finds_it() {
     write("broken/modsync/config.toml", "[daemon\nsocket = 7\n");
     let (with, broken) = (path("with"), path("broken"));
     let (elsewhere, runtime) = (path("with/modsync/shop.toml"), path("run"));
-    let cases: &[(&[(&str, &str)], Option<&str>)] = &[
+    let cases: &[Case<'_>] = &[
         (&[], None),
         (&[("MODSYNC_SOCKET", "/s")], None),
         (&[("MODSYNC_SOCKET", "/s")], Some("shop")),
