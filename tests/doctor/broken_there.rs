@@ -249,6 +249,8 @@ fn files_alone_are_judged_as_far_as_they_tell() {
     world.settings.insert("remote", "engine = \"sftp\"".to_owned());
     let report = examine(&world);
     assert_eq!(report.wrong(), [STOPPED], "{:#}", report.json);
+    let checks = report.json["checks"].as_array().unwrap();
+    assert!(checks.iter().all(|check| !check["ok"].is_null()), "{:#}", report.json);
     let keeper = world.open_remote();
     keeper
         .execute_batch("PRAGMA journal_mode=WAL; UPDATE products SET price=3")

@@ -10,9 +10,9 @@ mod web;
 
 use super::Subject;
 use super::findings::{Findings, Server, Way};
-use super::remedy::unknown;
-use crate::config::Config;
-use crate::control::types::Check;
+use super::remedy::{note, unknown};
+use crate::config::{Config, EngineChoice};
+use crate::control::types::{Check, Level};
 
 pub(super) use home::{config, daemon};
 
@@ -65,8 +65,11 @@ pub(super) fn without_config(subject: &Subject, seen: &Findings) -> Vec<Check> {
         .collect()
 }
 
+/// What a shell has to tell. Where files alone are served nobody can, and there is nothing to be put right in that.
+const ASKS_SHELL: [&str; 4] = ["web_access", "schema", "clock", "server_disk"];
+
 fn behind_login(config: &Config, seen: &Findings, server: &Server) -> Vec<Check> {
-    vec![
+    let mut checks = vec![
         there::engine(config, seen, server),
         file::database(config, server),
         web::access(config, server),
@@ -78,5 +81,12 @@ fn behind_login(config: &Config, seen: &Findings, server: &Server) -> Vec<Check>
         web::root(config, server),
         upkeep::backups(config, seen, server),
         upkeep::laptops(config, server),
-    ]
+    ];
+    let files_alone = config.remote.engine == EngineChoice::Sftp && server.known().is_some();
+    for check in checks.iter_mut().filter(|_| files_alone) {
+        if check.level == Level::Unknown && ASKS_SHELL.contains(&check.name.as_str()) {
+            *check = note(&check.name, "cannot be tested where files alone are served", None);
+        }
+    }
+    checks
 }
