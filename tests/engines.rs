@@ -16,7 +16,7 @@ use support::world::{World, open, rows, run, sync, text};
 const ENGINES: [&str; 4] = ["sqlite3", "python3", "php", "modsyncd"];
 
 /// A server whose shells find modsyncd.
-fn server() -> Sshd {
+fn server(environment: &str) -> Sshd {
     let programs = Path::new(env!("CARGO_BIN_EXE_modsyncd"))
         .parent()
         .unwrap()
@@ -24,10 +24,13 @@ fn server() -> Sshd {
         .to_string();
     let path = std::env::var("PATH").unwrap();
     Sshd::with(&Options {
-        config: format!("SetEnv PATH={path}:{programs}"),
+        config: format!("SetEnv {environment} PATH={path}:{programs}"),
         ..Options::default()
     })
 }
+
+/// Where the server keeps its bases: nothing is left in the home of whoever runs the tests.
+const STATE: &str = concat!("XDG_STATE_HOME=", env!("CARGO_TARGET_TMPDIR"), "/engines");
 
 /// The phone reviews, the laptop adds, and one cycle later both have everything.
 async fn train_story(world: &World, database: &Path, engine: &str) {
@@ -61,7 +64,7 @@ async fn train_story(world: &World, database: &Path, engine: &str) {
 async fn every_engine_tells_the_train_story_in_both_journal_modes() {
     for engine in ENGINES {
         for mode in ["wal", "delete"] {
-            let mut world = World::on(server());
+            let mut world = World::on(server(STATE));
             data::create(&world.local(), 20).unwrap();
             std::fs::copy(world.local(), world.remote()).unwrap();
             assert_eq!(
@@ -82,7 +85,7 @@ async fn every_engine_tells_the_train_story_in_both_journal_modes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_with_a_symlink_and_every_odd_character() {
     for engine in ENGINES {
-        let mut world = World::on(server());
+        let mut world = World::on(server(STATE));
         let folder = world.path("it's a \"site\" $HOME; %41?mode=ro#é");
         std::fs::create_dir(&folder).unwrap();
         let (real, link) = (folder.join("the 'real' one.db"), world.path("site/link to it.db"));
@@ -145,7 +148,7 @@ async fn root_and_an_ordinary_user_leave_php_able_to_write() {
             ("php", "delete"),
             ("modsyncd", "wal"),
         ] {
-            let mut world = World::on(server());
+            let mut world = World::on(server(""));
             name.clone_into(&mut world.user);
             for folder in ["", "laptop", "site", "home"] {
                 std::fs::set_permissions(world.path(folder), PermissionsExt::from_mode(0o755)).unwrap();

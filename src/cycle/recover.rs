@@ -201,24 +201,28 @@ impl<'a> Happened<'a> {
 
     /// What the server held, where the laptop took the merged row and the push did not go through: what the next merge
     /// goes out from.
+    ///
+    /// Where it was not written down what the laptop took, only a row that is as it should be counts. One that is neither
+    /// that nor as it was may have been changed by a program while nothing had been taken; held against the server's row
+    /// as if it came from it, that change would pass for a newer one, and what the server holds would be gone.
     fn ancestors(&self, journal: &Journal, mut known: Ancestors) -> Ancestors {
         for planned in &journal.tables {
             let Some((table, here, there)) = self.place(planned) else {
                 continue;
             };
-            let at_server = Ends::of(table, planned.writes.iter().filter(|write| write.side == Side::Server));
+            let held: BTreeMap<&Key, &Option<Row>> = planned.at_server.iter().map(|(key, row)| (key, row)).collect();
             let local = planned.writes.iter().filter(|write| write.side == Side::Local);
-            let taken = Ends::of(
-                table,
-                local.filter(|write| self.was_taken_here(table, here, there, write)),
-            );
+            let taken = local.filter(|write| match self.kept_out {
+                Some(_) => self.was_taken_here(table, here, there, write),
+                None => is_as_after(table, here, write),
+            });
+            let taken = Ends::of(table, taken);
             for key in taken.keys {
-                // Where nothing was to be written on the server, it held what the laptop took.
-                let row = match at_server.keys.contains(&key) {
-                    true => at_server.before.get(&key),
-                    false => taken.after.get(&key),
+                let row = match held.get(&key) {
+                    Some(row) => (*row).clone(),
+                    // It held what the laptop took.
+                    None => taken.after.get(&key).map(|row| (*row).clone()),
                 };
-                let row = row.map(|row| (*row).clone());
                 known.remember(planned, key, row);
             }
         }
@@ -249,11 +253,10 @@ impl<'a> Happened<'a> {
     }
 }
 
-/// The keys that writes concern, and the rows under them before and after.
+/// The keys that writes concern, and the rows under them afterwards.
 #[derive(Default)]
 struct Ends<'a> {
     keys: BTreeSet<Key>,
-    before: BTreeMap<Key, &'a Row>,
     after: BTreeMap<Key, &'a Row>,
 }
 
@@ -263,7 +266,6 @@ impl<'a> Ends<'a> {
         for write in writes {
             if let Some(row) = &write.before {
                 ends.keys.insert(table.key_of(row));
-                ends.before.insert(table.key_of(row), row);
             }
             if let Some(row) = &write.after {
                 ends.keys.insert(table.key_of(row));

@@ -178,6 +178,10 @@ pub fn journal_tables(layout: &Layout, exchange: &Exchange) -> Vec<JournalTable>
             columns: names(table).0,
             key: names(table).1,
             keys: exchange.settled.iter().map(|settled| settled.key.clone()).collect(),
+            at_server: (exchange.settled.iter())
+                .filter(|settled| settled.server != settled.agreed)
+                .map(|settled| (settled.key.clone(), settled.server.clone()))
+                .collect(),
             writes: Side::BOTH
                 .into_iter()
                 .flat_map(|side| exchange.ops(side).iter().map(move |op| written(side, op)))

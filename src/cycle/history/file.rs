@@ -53,6 +53,11 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     if strange {
         return Err(no_history("it holds tables that are not modsync's".to_owned()));
     }
+    // Nor anything in a damaged one, which is kept as it was.
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(no_history(verdict));
+    }
     connection.execute_batch(SCHEMA)?;
     for (table, column, declared) in ADDED {
         let there = connection.prepare(&format!("SELECT {column} FROM {table}")).is_ok();
@@ -61,11 +66,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
         }
     }
     connection.execute_batch(INDEXES)?;
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    match verdict.as_str() {
-        "ok" => Ok(connection),
-        _ => Err(no_history(verdict)),
-    }
+    Ok(connection)
 }
 
 fn no_history(verdict: String) -> rusqlite::Error {

@@ -37,6 +37,10 @@ pub struct JournalTable {
     pub key: Vec<String>,
     /// The keys whose base rows this cycle moves.
     pub keys: Vec<Key>,
+    /// What the server held of these, where it is another row than the one that both sides are to hold: also where this
+    /// cycle does not bring the server that row.
+    #[serde(default)]
+    pub at_server: Vec<(Key, Option<Row>)>,
     /// The rows it writes.
     pub writes: Vec<Written>,
     /// What it met.

@@ -77,6 +77,7 @@ async fn recorded(folder: &Path, cycles: i64, bytes: usize) -> History {
             columns,
             key,
             keys: Vec::new(),
+            at_server: Vec::new(),
             writes: vec![Written {
                 side: Side::Server,
                 before: None,

@@ -56,6 +56,7 @@ fn journal(writes: Vec<Written>, conflicts: Vec<Conflict>) -> Journal {
         columns: vec!["k".to_owned(), "v".to_owned()],
         key: vec!["k".to_owned()],
         keys: Vec::new(),
+        at_server: Vec::new(),
         writes,
         records: conflicts.iter().map(record).collect(),
         conflicts,
@@ -230,10 +231,21 @@ fn a_table_whose_columns_have_changed_since_is_told_as_planned() {
 
 /// What the server held of `a` when the laptop took its row, as the next merge has it; `None` where it is not known.
 fn ancestor_of_a(writes: Vec<Written>, here: &[Row], taken: Option<&KeptOut>) -> Option<Option<Row>> {
+    ancestor_where_the_server_held(Vec::new(), writes, here, taken)
+}
+
+/// The same where the journal has other rows at the server than those that both were to hold.
+fn ancestor_where_the_server_held(
+    at_server: Vec<(Key, Option<Row>)>,
+    writes: Vec<Written>,
+    here: &[Row],
+    taken: Option<&KeptOut>,
+) -> Option<Option<Row>> {
     let tables = [item()];
     let rows = |rows: &[Row]| by_key(&tables, vec![rows.to_vec()]);
     let (here, there) = (rows(here), rows(&[]));
-    let journal = journal(writes, Vec::new());
+    let mut journal = journal(writes, Vec::new());
+    journal.tables[0].at_server = at_server;
     let happened = Happened::new(&tables, &here, &there, false, taken, &journal);
     let known = happened.ancestors(&journal, Ancestors::default());
     known
@@ -250,9 +262,35 @@ fn what_the_server_held_is_remembered_where_the_laptop_took_it() {
         write(Side::Local, Some(row("a", 1)), Some(row("a", 3))),
         write(Side::Server, Some(row("a", 2)), Some(row("a", 3))),
     ];
-    assert_eq!(ancestor_of_a(merged, &[row("a", 3)], None), Some(Some(row("a", 2))));
+    let a = || vec![Value::text("a")];
+    let held = |row: Option<Row>| vec![(a(), row)];
+    assert_eq!(
+        ancestor_where_the_server_held(held(Some(row("a", 2))), merged, &[row("a", 3)], None),
+        Some(Some(row("a", 2)))
+    );
+    // A cycle that only pulls gives the server nothing, and it has less than both are to hold all the same.
+    let moved = vec![write(Side::Local, None, Some(row("a", 3)))];
+    assert_eq!(
+        ancestor_where_the_server_held(held(None), moved, &[row("a", 3)], None),
+        Some(None)
+    );
     let deleted = vec![write(Side::Local, Some(row("a", 1)), None)];
     assert_eq!(ancestor_of_a(deleted, &[], None), Some(None));
+}
+
+#[test]
+fn a_row_that_is_neither_as_it_was_nor_as_it_should_be_was_taken_only_where_that_is_written_down() {
+    // What the server deleted is gone here too, which a program may have done.
+    let writes = || {
+        vec![
+            write(Side::Local, None, Some(row("a", 2))),
+            write(Side::Local, Some(row("c", 1)), None),
+        ]
+    };
+    let here = [row("a", 7)];
+    assert_eq!(ancestor_of_a(writes(), &here, None), None, "a program's own");
+    let all = KeptOut::new();
+    assert_eq!(ancestor_of_a(writes(), &here, Some(&all)), Some(Some(row("a", 2))));
 }
 
 #[test]
