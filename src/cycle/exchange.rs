@@ -9,7 +9,7 @@ use super::limits::Size;
 pub use super::limits::{Limits, Stopped};
 use crate::merge::brakes::{Held, Seen};
 use crate::merge::{self, Conflict, Plan, Settled, TableInput, Triple, Zones};
-use crate::model::{Delta, Key, Row, RowOp, Side, Table, TableDelta, Value};
+use crate::model::{Delta, Key, Row, RowOp, Side, Table, TableDelta};
 use crate::replica::Pushed;
 
 /// What a cycle will do, table by table in the layout's order.
@@ -122,22 +122,6 @@ pub fn is_base_of(base: &[Vec<Row>], layout: &Layout, delta: &Delta) -> bool {
         let mut changed = delta.changed.iter();
         changed.all(|row| row.cells.iter().all(Option::is_some) || known.contains(&row.key))
     })
-}
-
-/// A table whose AUTOINCREMENT counter has forgotten an id that the base knows, among the rows that the side lacks. No
-/// program's DELETE does that: the side is an older state of itself, as after a backup was restored into the same file.
-#[must_use]
-pub fn forgotten_in<'a>(base: &[Vec<Row>], layout: &'a Layout, delta: &Delta) -> Option<&'a str> {
-    let tables = layout.local.iter().zip(base).zip(&delta.tables);
-    let mut older = tables.filter(|((table, rows), delta)| {
-        let counted = table.rowid.filter(|_| table.autoincrement).zip(delta.next_id);
-        counted.is_some_and(|(id, next)| {
-            let forgotten = |row: &&Row| matches!(row.get(id), Some(Value::Integer(used)) if *used >= next);
-            let mut rows = rows.iter().filter(forgotten).map(|row| table.key_of(row));
-            rows.any(|key| delta.deleted.contains(&key))
-        })
-    });
-    older.next().map(|((table, _), _)| table.name.as_str())
 }
 
 impl Exchange {

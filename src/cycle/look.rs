@@ -2,7 +2,7 @@
 
 use super::amend::{self, Asked};
 use super::ancestors::Ancestors;
-use super::exchange::{Exchange, Limits, Origin, Stopped, forgotten_in, is_base_of, touched_keys};
+use super::exchange::{Exchange, Limits, Origin, Stopped, is_base_of, touched_keys};
 use super::pair::{Pair, random_name};
 use super::recover::CutOff;
 use super::{CycleError, Progress};
@@ -58,8 +58,8 @@ pub(super) async fn look(pair: &mut Pair, asked: Asked<'_>, progress: &Progress<
             continue;
         };
         match held_against_base(pair, asked, from, local, server).await? {
-            Ok(seen) => return Ok(seen),
-            Err(why) => begin_anew(pair, &why).await?,
+            Some(seen) => return Ok(seen),
+            None => begin_anew(pair, "a base lacks rows that it should have").await?,
         }
     }
     Err(CycleError {
@@ -74,14 +74,14 @@ pub(super) async fn look(pair: &mut Pair, asked: Asked<'_>, progress: &Progress<
     })
 }
 
-/// Merges what both sides changed since the base of that generation. The inner error says why it is no base of the two.
+/// Merges what both sides changed since the base of that generation; `None` if the bases turn out not to be one.
 async fn held_against_base(
     pair: &mut Pair,
     asked: Asked<'_>,
     from: Generation,
     local: Changes,
     server: Changes,
-) -> Result<Result<Seen, String>, CycleError> {
+) -> Result<Option<Seen>, CycleError> {
     let mut keys = touched_keys(&local.delta, &server.delta);
     for (keys, besides) in keys.iter_mut().zip(amend::keys_of(&pair.layout, asked.amendments)) {
         keys.extend(besides);
@@ -94,15 +94,7 @@ async fn held_against_base(
         .await
         .map_err(|error| CycleError::of_sql(Side::Local, error))?;
     if !is_base_of(&base, &pair.layout, &server.delta) || !is_base_of(&base, &pair.layout, &local.delta) {
-        return Ok(Err("a base lacks rows that it should have".to_owned()));
-    }
-    for (side, delta) in Side::BOTH.into_iter().zip([&local.delta, &server.delta]) {
-        if let Some(table) = forgotten_in(&base, &pair.layout, delta) {
-            return Ok(Err(format!(
-                "the {} database is an older state of itself (it has forgotten ids that it gave out in {table})",
-                side.whose()
-            )));
-        }
+        return Ok(None);
     }
     let deltas = [local.delta, server.delta.clone()];
     let known = match asked.amendments {
@@ -118,7 +110,7 @@ async fn held_against_base(
     if let Ok(exchange) = &mut exchange {
         exchange.amend(&pair.layout, &known, asked.amendments);
     }
-    Ok(Ok(Seen {
+    Ok(Some(Seen {
         exchange,
         from,
         heads: [local.head, server.head],
@@ -153,9 +145,7 @@ pub(super) async fn under_lock(pair: &mut Pair, asked: Asked<'_>, seen: Seen) ->
     } = seen;
     let again = match replica.schema_changed(&local.head) {
         true => None,
-        false => held_against_base(pair, asked, from, local, Changes { head, delta })
-            .await?
-            .ok(),
+        false => held_against_base(pair, asked, from, local, Changes { head, delta }).await?,
     };
     if again.is_none() {
         unlock(pair).await?;

@@ -194,11 +194,9 @@ fn the_folder_as_the_web_user_meets_it_when_root_syncs() {
         .execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE IF NOT EXISTS x(a)")
         .unwrap();
     let keeper = open(&world.remote());
-    keeper
-        .query_row("SELECT count(*) FROM products", [], |row| row.get::<_, i64>(0))
-        .unwrap();
+    keeper.execute_batch("UPDATE products SET price=4").unwrap();
     let wal = world.path("site/products.db-wal");
-    // Root's SQLite gives it the database's owner at each opening, but not its permissions.
+    // Root's SQLite gives it the database's owner at each opening, but its permissions only where it is empty.
     set_mode(&wal, 0o444);
     let fix = examine(&world).assert_among_wrong("web_access", &["products.db-wal"]);
     paste(&world, &fix);

@@ -93,14 +93,18 @@ pub fn sidecar(world: &World) -> PathBuf {
     found.unwrap()
 }
 
+/// A schedule that does not strike in the midst of a trial.
+const SELDOM: &str = "schedule = \"0 0 0 1 1 *\"";
+
 /// A daemon that notices everything soon, and takes a backup only when asked.
 pub fn eager(world: &mut World) {
     world
         .settings
-        .insert("sync", "poll = \"200ms\"\ndebounce = \"50ms\"".to_owned());
+        .insert("sync", format!("poll = \"200ms\"\ndebounce = \"50ms\"\n{SELDOM}"));
 }
 
 /// A daemon that does nothing by itself after its first cycle.
 pub fn calm(world: &mut World) {
-    world.settings.insert("sync", "poll = \"1h\"\nwatch = false".to_owned());
+    let calm = format!("poll = \"1h\"\nwatch = false\n{SELDOM}");
+    world.settings.insert("sync", calm);
 }

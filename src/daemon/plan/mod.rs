@@ -231,6 +231,8 @@ impl Plan {
 
     /// The local database was looked at.
     pub fn local_looked(&mut self, now: Instant, result: Result<bool, CycleError>) {
+        // The first look has nothing to tell a change from, and until a cycle has ended one is wanted anyway.
+        let first = self.looked_local.is_none() && self.agreement == Agreement::Unknown;
         self.looked_local = Some(now);
         self.look_local_at = now + LOOK_LOCAL;
         match result {
@@ -243,7 +245,7 @@ impl Plan {
                     self.trouble = None;
                     self.want(now, Trigger::Watch);
                 }
-                if changed {
+                if changed && !first {
                     self.local_changed(now);
                 }
             }

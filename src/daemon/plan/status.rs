@@ -32,13 +32,11 @@ impl Plan {
         (state, reason, hint)
     }
 
-    /// Whether both sides hold the same: yes only if the last full cycle left them so and both were looked at since; not
-    /// known as long as none has ended since the start, when the first look has nothing to tell a change from.
+    /// Whether both sides hold the same: yes only if the last full cycle left them so and both were looked at since.
     pub fn in_sync(&self) -> Option<bool> {
         let known = self.taken.unwrap_or_default().join(self.causes);
         let changed = known.local.is_some() || known.server.is_some();
         match &self.agreement {
-            Agreement::Unknown => None,
             _ if changed || self.moving => Some(false),
             Agreement::Missed(..) => Some(false),
             Agreement::Reached if self.server_known && self.trouble.is_none() => Some(true),
