@@ -206,7 +206,8 @@ fn a_change_taken_up_by_a_cycle_that_fails_is_not_forgotten() {
     3.0, 7.0
 )]
 #[case::a_local_write_does_not_shorten_it(
-    vec![(0.0, CycleFails(ErrorCode::Offline)), (1.0, CycleFails(ErrorCode::Offline)), (1.2, Local(true))], 1.2, 3.0
+    vec![(0.0, CycleFails(ErrorCode::Offline)), (0.5, Local(true)), (1.0, CycleFails(ErrorCode::Offline)), (1.2, Local(true))],
+    1.2, 3.0
 )]
 #[case::nor_does_the_schedule(
     vec![(0.0, CycleFails(ErrorCode::Offline)), (0.2, Want(Trigger::Schedule))], 0.2, 1.0
@@ -215,12 +216,19 @@ fn a_change_taken_up_by_a_cycle_that_fails_is_not_forgotten() {
 #[case::a_failed_look_counts(vec![(0.0, Cycle(Outcome::Synced)), (5.0, ServerFails(ErrorCode::Offline))], 5.0, 6.0)]
 #[case::failures_pass_too(vec![(0.0, CycleFails(ErrorCode::Failed))], 0.0, 1.0)]
 #[case::attention_waits(vec![(0.0, CycleFails(ErrorCode::Attention))], 0.0, 900.0)]
-#[case::attention_heeds_a_change(vec![(0.0, CycleFails(ErrorCode::Attention)), (2.0, Local(true))], 2.0, 15.0)]
+#[case::attention_heeds_a_change(
+    vec![(0.0, CycleFails(ErrorCode::Attention)), (1.0, Local(true)), (2.0, Local(true))], 2.0, 15.0
+)]
+#[case::the_first_look_tells_no_change(vec![(0.0, CycleFails(ErrorCode::Attention)), (1.0, Local(true))], 1.0, 900.0)]
 #[case::attention_heeds_the_schedule(
     vec![(0.0, CycleFails(ErrorCode::Attention)), (2.0, Want(Trigger::Schedule))], 2.0, 15.0
 )]
 #[case::attention_grows(
-    vec![(0.0, CycleFails(ErrorCode::Attention)), (15.0, CycleFails(ErrorCode::Attention)), (16.0, Local(true))], 16.0, 45.0
+    vec![
+        (0.0, CycleFails(ErrorCode::Attention)), (1.0, Local(true)),
+        (15.0, CycleFails(ErrorCode::Attention)), (16.0, Local(true)),
+    ],
+    16.0, 45.0
 )]
 fn trouble_is_tried_again(#[case] events: Vec<(f64, Happens)>, #[case] now: f64, #[case] next: f64) {
     let (plan, zero) = plan_after(SETTINGS, events);
