@@ -20,13 +20,17 @@ fn write(place: Place, number: u64) -> Write {
 
 /// A whole cycle, with something happening at the beginnings and ends of its transactions.
 fn cycle(faults: Vec<(usize, Harm)>) -> Event {
+    cycle_of(Kind::Whole, faults)
+}
+
+fn cycle_of(kind: Kind, faults: Vec<(usize, Harm)>) -> Event {
     let faults = faults.into_iter().map(|(moment, what)| Fault {
         moment: Moment::Transaction(moment),
         what,
     });
     Event::Cycle {
         laptop: 0,
-        kind: Kind::Whole,
+        kind,
         faults: faults.collect(),
     }
 }
@@ -92,5 +96,35 @@ fn nobody_disagrees_where_only_the_server_writes_wherever_a_cycle_is_cut_off() {
         let verdict = run(&scenario, folder.path());
         assert_eq!(verdict.wrong, [""; 0], "{scenario}");
         assert_eq!(verdict.tally.get("conflict on record"), Some(&0), "{scenario}");
+    }
+}
+
+/// A row that yields its id in a cycle that only pulls stays the laptop's own, wherever that cycle is cut off. Where it died
+/// after the laptop's commit, the next one took the row for one that the server had deleted.
+#[test]
+fn a_row_that_yielded_its_id_is_not_deleted_wherever_a_cycle_that_only_pulls_is_cut_off() {
+    let folder = tempfile::tempdir_in(super::scratch()).unwrap();
+    for cut in cuts() {
+        let mut schema = Schema::empty();
+        schema.add_numbered(&mut Random::new(1));
+        let insert = |place, number| {
+            let changes = vec![Change {
+                number,
+                table: 0,
+                what: What::Insert,
+            }];
+            let second = 700;
+            Event::Write(Write { place, second, changes })
+        };
+        let scenario = Scenario {
+            schema,
+            ..one_row(vec![
+                insert(Place::Server, 10),
+                insert(Place::Laptop(0), 20),
+                cycle_of(Kind::PullOnly, vec![cut]),
+            ])
+        };
+        let verdict = run(&scenario, folder.path());
+        assert_eq!(verdict.wrong, [""; 0], "{scenario}");
     }
 }

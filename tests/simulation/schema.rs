@@ -136,7 +136,7 @@ impl Schema {
     }
 
     /// Rows with nothing but an id.
-    fn add_numbered(&mut self, random: &mut Random) {
+    pub fn add_numbered(&mut self, random: &mut Random) {
         let id = random.pick(&["INTEGER PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT"]);
         let (a, b) = (declaration(random), declaration(random));
         let code = if random.percent(40) { "TEXT UNIQUE" } else { "TEXT" };
