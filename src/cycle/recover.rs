@@ -119,8 +119,11 @@ struct Happened<'a> {
     pushed: bool,
     /// What the laptop's transaction left out, where that was written down.
     kept_out: Option<&'a KeptOut>,
-    /// Whether the laptop's transaction was committed.
+    /// Whether the laptop's transaction was committed, for all that can be seen.
     committed: bool,
+    /// Whether a row that it was to write stands there. That one is gone, or another one, tells less: a program may have
+    /// deleted or changed it.
+    evident: bool,
 }
 
 impl<'a> Happened<'a> {
@@ -140,12 +143,18 @@ impl<'a> Happened<'a> {
             pushed,
             kept_out,
             committed: pushed,
+            evident: pushed,
         };
-        happened.committed |= journal.tables.iter().any(|planned| {
-            let place = happened.place(planned);
-            let mut writes = planned.writes.iter().filter(|write| write.side == Side::Local);
-            place.is_some_and(|(table, here, _)| writes.any(|write| is_as_after(table, here, write)))
-        });
+        let is_there = |counts: fn(&Written) -> bool| {
+            journal.tables.iter().any(|planned| {
+                let place = happened.place(planned);
+                let mut writes = (planned.writes.iter()).filter(|write| write.side == Side::Local && counts(write));
+                place.is_some_and(|(table, here, _)| writes.any(|write| is_as_after(table, here, write)))
+            })
+        };
+        let (committed, evident) = (is_there(|_| true), is_there(|write| write.after.is_some()));
+        happened.committed |= committed;
+        happened.evident |= evident;
         happened
     }
 
@@ -202,9 +211,10 @@ impl<'a> Happened<'a> {
     /// What the server held, where the laptop took the merged row and the push did not go through: what the next merge
     /// goes out from.
     ///
-    /// Where it was not written down what the laptop took, only a row that is as it should be counts. One that is neither
-    /// that nor as it was may have been changed by a program while nothing had been taken; held against the server's row
-    /// as if it came from it, that change would pass for a newer one, and what the server holds would be gone.
+    /// Where it was not written down what the laptop took, a row that is neither as it was nor as it should be counts only
+    /// if another one that was to be written stands there. Otherwise a program may have changed it while nothing had been
+    /// taken; held against the server's row as if it came from it, that change would pass for a newer one, and what
+    /// the server holds would be gone.
     fn ancestors(&self, journal: &Journal, mut known: Ancestors) -> Ancestors {
         for planned in &journal.tables {
             let Some((table, here, there)) = self.place(planned) else {
@@ -214,7 +224,7 @@ impl<'a> Happened<'a> {
             let local = planned.writes.iter().filter(|write| write.side == Side::Local);
             let taken = local.filter(|write| match self.kept_out {
                 Some(_) => self.was_taken_here(table, here, there, write),
-                None => is_as_after(table, here, write),
+                None => is_as_after(table, here, write) || self.evident && !is_as_before(table, here, write),
             });
             let taken = Ends::of(table, taken);
             for key in taken.keys {
