@@ -3,13 +3,19 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::identity::{self, is_one_row};
 use super::unique;
 use super::work::{Entry, Work};
-use crate::model::{ForeignKey, Row, Side, Table, Value, pick_not_null};
+use crate::model::{ForeignKey, Row, Side, Table, Value};
 
 /// Gives every laptop row the id that it will have on both sides, and rewrites the references to those that moved.
 pub(super) fn give_way(tables: &mut [Work<'_>]) {
+    let referred = Referred::of(tables);
+    for (number, work) in tables.iter_mut().enumerate() {
+        identity::part(work, &|side, id| referred.contains(side, number, id));
+    }
     let mut ids = Ids {
+        referred: &referred,
         rewritten: vec![HashMap::new(); tables.len()],
         server: tables.iter().map(|_| None).collect(),
         references: None,
@@ -33,6 +39,7 @@ type Reference = (Place, usize);
 
 struct Ids<'t, 'a> {
     tables: &'t mut [Work<'a>],
+    referred: &'t Referred,
     /// By table, the laptop's rows that got another id or follow one. Their keys may be others, too; they go to
     /// their new places all at once, since rows may swap ids.
     rewritten: Vec<HashMap<usize, Row>>,
@@ -49,7 +56,8 @@ impl Ids<'_, '_> {
     fn settle_table(&mut self, table: usize) {
         let work = &self.tables[table];
         let Some(id) = work.table.rowid else { return };
-        self.server[table] = Some(ServerIds::of(work, id));
+        let needed = |id| self.referred.contains(Side::Server, table, id);
+        self.server[table] = Some(ServerIds::of(work, id, &needed));
         for entry in 0..work.entries.len() {
             self.settle((table, entry));
         }
@@ -107,15 +115,12 @@ impl Ids<'_, '_> {
         match server {
             Some(server) if server.get(column) == local.get(column) => None,
             Some(server) => server.get(column).cloned().map(Wanted::Servers),
-            // Deleted on the server, untouched here: it goes, and needs no id.
-            None if base == Some(local) => None,
             None => {
                 let id = local.get(column)?.as_integer()?;
-                self.server[place.0]
-                    .as_ref()?
-                    .taken
-                    .contains(&id)
-                    .then_some(Wanted::Fresh)
+                // Deleted on the server, untouched here: it goes, and needs no id, unless new rows here refer to it.
+                let stays = base != Some(local) || self.referred.contains(Side::Local, place.0, id);
+                let taken = &self.server[place.0].as_ref()?.taken;
+                (stays && taken.contains(&id)).then_some(Wanted::Fresh)
             }
         }
     }
@@ -161,15 +166,18 @@ enum Wanted {
 /// What the server's rows say about the ids of a table.
 struct ServerIds {
     /// The ids that rows of the server hold and keep. A row that the laptop deleted and the server left alone goes,
-    /// and may leave its id to the laptop's row that took its place.
+    /// and may leave its id to the laptop's row that took its place; one that is `needed` stays.
     taken: HashSet<i64>,
     /// Where the id is the key: the ids of rows that are new on the server, by each set of unique values.
     new: HashMap<(usize, Vec<Value>), Value>,
 }
 
 impl ServerIds {
-    fn of(work: &Work<'_>, column: usize) -> Self {
-        let stays = |entry: &&Entry| entry.local.is_some() || entry.server != entry.base;
+    fn of(work: &Work<'_>, column: usize, needed: &dyn Fn(i64) -> bool) -> Self {
+        let needed = |row: &Row| row.get(column).and_then(Value::as_integer).is_some_and(needed);
+        let stays = |entry: &&Entry| {
+            entry.local.is_some() || entry.server != entry.base || entry.server.as_ref().is_some_and(needed)
+        };
         let rows = work
             .entries
             .iter()
@@ -212,27 +220,6 @@ impl ServerIds {
     }
 }
 
-/// Whether two rows without a base, under one integer id and with no other key, are the same row: they are equal, or
-/// share a set of unique values.
-///
-/// When the base is only lost, they may also be one row that one side edited: they count as one if all foreign keys
-/// agree and at least half of the other cells do.
-fn is_one_row(work: &Work<'_>, local: &Row, server: &Row) -> bool {
-    let table = work.table;
-    let equal = |column: &usize| local.get(*column) == server.get(*column);
-    if local == server || unique::sets(table).iter().any(|set| shares(local, server, set)) {
-        return true;
-    }
-    let cells = || (0..table.columns.len()).filter(|column| !table.key.contains(column));
-    let same = cells().filter(equal).count();
-    work.first && table.foreign_keys.iter().flat_map(|key| &key.columns).all(equal) && same * 2 >= cells().count()
-}
-
-fn shares(local: &Row, server: &Row, set: &[usize]) -> bool {
-    let values = pick_not_null(local, set);
-    values.is_some() && values == pick_not_null(server, set)
-}
-
 /// The row with a foreign key that pointed to `old` pointing to `new`; `None` if it did not point there.
 fn repoint(row: &Row, foreign_key: &ForeignKey, parent: &Table, old: &Row, new: &Row) -> Option<Row> {
     let mut row = row.clone();
@@ -244,6 +231,32 @@ fn repoint(row: &Row, foreign_key: &ForeignKey, parent: &Table, old: &Row, new: 
         row.get_mut(column)?.clone_from(new.get(target)?);
     }
     Some(row)
+}
+
+/// The ids that changed rows of each side refer to: their rows must not be taken for others that got the same id.
+struct Referred(HashSet<(Side, usize, i64)>);
+
+impl Referred {
+    fn of(tables: &[Work<'_>]) -> Self {
+        let mut found = HashSet::new();
+        for work in tables {
+            for foreign_key in &work.table.foreign_keys {
+                let Some((parent, column)) = column_of_id(tables, foreign_key) else {
+                    continue;
+                };
+                for side in [Side::Local, Side::Server] {
+                    let changed = work.entries.iter().filter(|entry| entry.changed_on(side));
+                    let ids = changed.filter_map(|entry| entry.row(side)?.get(column)?.as_integer());
+                    found.extend(ids.map(|id| (side, parent, id)));
+                }
+            }
+        }
+        Self(found)
+    }
+
+    fn contains(&self, side: Side, table: usize, id: i64) -> bool {
+        self.0.contains(&(side, table, id))
+    }
 }
 
 /// By table and id: the laptop's changed rows whose foreign keys refer to that id.

@@ -4,7 +4,8 @@
 //! told in `docs/merge.md`. One merge goes through the rooms in this order:
 //!
 //! 1. `work`: the rows of a table while they merge.
-//! 2. `ids`: integer ids that both sides handed out; the laptop's row gives way and its references follow.
+//! 2. `ids`: integer ids that both sides handed out; the laptop's row gives way and its references follow. `identity` says
+//!    whether two rows under one id are one.
 //! 3. `rows`: row by row, cell by cell, with the times of `newest`.
 //! 4. `references`: a row that a kept row refers to is kept as well.
 //! 5. `unique`: no two rows end up with one unique value; rows that go for it take those that refer to them along.
@@ -15,6 +16,7 @@
 use std::collections::HashSet;
 
 pub mod brakes;
+mod identity;
 mod ids;
 mod input;
 mod newest;

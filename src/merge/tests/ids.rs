@@ -208,3 +208,70 @@ fn a_table_without_a_free_id_keeps_the_row_for_the_guards() {
     assert_eq!(plan.tables[0].conflicts[0].reason, Reason::UniqueTaken);
     assert_eq!(plan.tables[0].to_server, []);
 }
+
+#[test]
+fn an_id_that_was_handed_out_again_does_not_mix_two_rows() {
+    let queue = table("queue", "id#* url why priority status");
+    let ten = |local, server| merge_one(&queue, &[["5|a|price|1|new", local, server]]);
+    // The site deleted entry 5 and added another, which got the same id, while the laptop worked on the first.
+    let (outcome, plan) = ten("5|a|price|1|done", "5|b|title|2|new");
+    assert_eq!(outcome, rows(&["5|b|title|2|new", "6|a|price|1|done"]));
+    assert_eq!(
+        plan.tables[0].to_server,
+        [RowOp::Insert(row("6|a|price|1|done"))],
+        "the server's row is left alone"
+    );
+    // The same on the laptop: whose row came into being last yields.
+    let (outcome, _) = ten("5|b|title|2|new", "5|a|price|1|done");
+    assert_eq!(outcome, rows(&["5|a|price|1|done", "6|b|title|2|new"]));
+    // An edit of less than that is an edit, and so is one that the other side knows nothing about.
+    let (outcome, _) = ten("5|a|price|1|done", "5|a|title|2|new");
+    assert_eq!(outcome, rows(&["5|a|title|2|done"]));
+    let (outcome, _) = ten("5|a|price|1|new", "5|b|title|2|new");
+    assert_eq!(outcome, rows(&["5|b|title|2|new"]));
+    // Filling in what was empty replaces nothing.
+    let (outcome, _) = merge_one(&queue, &[["5|a|-|-|-", "5|a|price|1|-", "5|a|-|-|done"]]);
+    assert_eq!(outcome, rows(&["5|a|price|1|done"]));
+}
+
+#[test]
+fn a_new_reference_stays_with_the_row_that_it_was_made_to() {
+    let parents = table("parents", "id# name*");
+    let children = table("children", "id#* parent>parents.id what");
+    let rules = TableRules::default();
+    let merged = |of_parents: &[[&str; 3]], of_children: &[[&str; 3]]| {
+        let inputs = vec![
+            input(&parents, &rules, of_parents),
+            input(&children, &rules, of_children),
+        ];
+        converge(inputs).0
+    };
+    // One side replaced the parent under its id; the other one wrote about the old one.
+    let outcome = merged(&[["5|a", "5|a", ""], ["", "", "5|b"]], &[["", "1|5|of a", ""]]);
+    assert_eq!(outcome, [rows(&["6|a", "5|b"]), rows(&["1|6|of a"])]);
+    let outcome = merged(&[["5|a", "", "5|a"], ["", "5|b", ""]], &[["", "", "1|5|of a"]]);
+    assert_eq!(outcome, [rows(&["5|a", "6|b"]), rows(&["1|5|of a"])]);
+}
+
+#[test]
+fn a_new_reference_stays_also_where_the_parent_is_known_by_its_id_alone() {
+    let parents = table("parents", "id#* name grade");
+    let children = table("children", "id#* parent>parents.id what");
+    let rules = TableRules::default();
+    for (parent, child, expected) in [
+        (
+            ["5|a|1", "5|a|1", "5|b|2"],
+            ["", "1|5|of a", ""],
+            ["5|b|2", "6|a|1", "1|6|of a"],
+        ),
+        (
+            ["5|a|1", "5|b|2", "5|a|1"],
+            ["", "", "1|5|of a"],
+            ["5|a|1", "6|b|2", "1|5|of a"],
+        ),
+    ] {
+        let inputs = vec![input(&parents, &rules, &[parent]), input(&children, &rules, &[child])];
+        let (outcome, _) = converge(inputs);
+        assert_eq!(outcome, [rows(&expected[..2]), rows(&expected[2..])]);
+    }
+}
