@@ -152,6 +152,7 @@ impl Exchange {
                 rules,
                 first: limits.first,
                 next_id: local.next_id.max(server.next_id),
+                used_below: server.next_id.filter(|_| table.autoincrement && !limits.first),
                 triples: {
                     let mut triples = triples(table, local, server, base);
                     if let Some(ancestors) = origin.ancestors.of(table) {

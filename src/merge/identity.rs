@@ -1,7 +1,7 @@
 //! Whether two rows under one integer id are one row, where the id is the only key.
 //!
-//! SQLite hands out the id of the last row again once that row is deleted (without AUTOINCREMENT). What looks like a
-//! change of all cells is then a row that went and another one that came, and cells of the one must not be merged into the other.
+//! Without AUTOINCREMENT, SQLite hands out the id of the last row again once that row is deleted. What looks like a change
+//! of all cells is then a row that went and another one that came, and cells of the one must not be merged into the other.
 
 use super::TableRules;
 use super::unique;
@@ -14,7 +14,7 @@ use crate::model::{Row, Side, Table, Value, pick_not_null};
 /// Where one side replaced a row that the other left alone, and that nothing new refers to, it is a change like any other.
 pub(super) fn part(work: &mut Work<'_>, referred: &dyn Fn(Side, i64) -> bool) {
     let (table, rules) = (work.table, work.rules);
-    let Some(id) = table.rowid.filter(|_| table.keyed_by_rowid()) else {
+    let Some(id) = table.rowid.filter(|_| table.keyed_by_rowid() && !table.autoincrement) else {
         return;
     };
     for entry in &mut work.entries {
@@ -45,8 +45,8 @@ fn meets_another(
             .any(|(side, other)| replaced(side) && (changed(other) || needed(other)))
 }
 
-/// Whether a row cannot be the one that the base has under its id: it shares no set of unique values with it, and more
-/// than half of what the base says, at least two things, is something else. A group is one thing, `last_updated` is none, and NULL says nothing.
+/// Whether a row cannot be the one that the base has under its id: it shares no set of unique values with it, and all that
+/// the base says, at least two things, is something else. A group is one thing, `last_updated` is none, and NULL says nothing.
 fn is_another(table: &Table, rules: &TableRules, base: &Row, row: &Row) -> bool {
     if unique::sets(table).iter().any(|set| shares(base, row, set)) {
         return false;
@@ -66,7 +66,7 @@ fn is_another(table: &Table, rules: &TableRules, base: &Row, row: &Row) -> bool 
             other += usize::from(columns.iter().any(|&column| base.get(column) != row.get(column)));
         }
     }
-    other >= 2 && other * 2 > said
+    other >= 2 && other == said
 }
 
 /// Whether two rows without a base, under one integer id and with no other key, are the same row: they are equal, or

@@ -110,11 +110,13 @@ impl Ids<'_, '_> {
                 return None;
             }
             let twin = self.server[place.0].as_ref()?.twin(work, local);
-            return twin.map(Wanted::Servers).or(server.map(|_| Wanted::Fresh));
+            let lost = server.is_some() || work.is_used_up(local);
+            return twin.map(Wanted::Servers).or(lost.then_some(Wanted::Fresh));
         }
         match server {
             Some(server) if server.get(column) == local.get(column) => None,
             Some(server) => server.get(column).cloned().map(Wanted::Servers),
+            None if base.is_none() && work.is_used_up(local) => Some(Wanted::Fresh),
             None => {
                 let id = local.get(column)?.as_integer()?;
                 // Deleted on the server, untouched here: it goes, and needs no id, unless new rows here refer to it.

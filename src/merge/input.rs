@@ -59,4 +59,7 @@ pub struct TableInput<'a> {
     pub first: bool,
     /// The next integer id that is free on both sides; `None` without an INTEGER PRIMARY KEY.
     pub next_id: Option<i64>,
+    /// Ids below this one are used up on the server, whether or not their rows are still there; `None` unless the table
+    /// is AUTOINCREMENT and has a base.
+    pub used_below: Option<i64>,
 }

@@ -19,6 +19,7 @@ pub(super) struct Work<'a> {
     /// Where the others are.
     added: HashMap<Key, usize>,
     next_id: Option<i64>,
+    used_below: Option<i64>,
 }
 
 /// One key while it merges.
@@ -55,6 +56,7 @@ impl<'a> Work<'a> {
             conflicts: Vec::new(),
             added: HashMap::new(),
             next_id: input.next_id,
+            used_below: input.used_below,
         }
     }
 
@@ -72,6 +74,13 @@ impl<'a> Work<'a> {
         let id = self.next_id?;
         self.next_id = id.checked_add(1);
         Some(id)
+    }
+
+    /// Whether the id of a row that is new on the laptop was that of a row of the server's which is gone: AUTOINCREMENT
+    /// promises that no id is handed out twice, and another laptop may still hold the old row under it.
+    pub fn is_used_up(&self, row: &Row) -> bool {
+        let id = self.table.rowid.and_then(|id| row.get(id)?.as_integer());
+        id.zip(self.used_below).is_some_and(|(id, below)| id < below)
     }
 
     /// Gives laptop rows other values, under the keys that these make. `rows` are named by the entries where they

@@ -173,6 +173,7 @@ proptest! {
             triples: changes(number, &base, &local, &server),
             first: false,
             next_id: table.rowid.map(|_| local.last_id[number].max(server.last_id[number]) + 1),
+            used_below: table.rowid.map(|_| server.last_id[number] + 1),
         }).collect();
         let triples: Vec<_> = inputs.iter().map(|input| input.triples.clone()).collect();
         let (_, plan) = converge(inputs);

@@ -211,27 +211,55 @@ fn a_table_without_a_free_id_keeps_the_row_for_the_guards() {
 
 #[test]
 fn an_id_that_was_handed_out_again_does_not_mix_two_rows() {
-    let queue = table("queue", "id#* url why priority status");
-    let ten = |local, server| merge_one(&queue, &[["5|a|price|1|new", local, server]]);
+    let queue = table("queue", "id#* url why status");
+    let ten = |local, server| merge_one(&queue, &[["5|a|price|-", local, server]]);
     // The site deleted entry 5 and added another, which got the same id, while the laptop worked on the first.
-    let (outcome, plan) = ten("5|a|price|1|done", "5|b|title|2|new");
-    assert_eq!(outcome, rows(&["5|b|title|2|new", "6|a|price|1|done"]));
+    let (outcome, plan) = ten("5|a|price|done", "5|b|title|-");
+    assert_eq!(outcome, rows(&["5|b|title|-", "6|a|price|done"]));
     assert_eq!(
         plan.tables[0].to_server,
-        [RowOp::Insert(row("6|a|price|1|done"))],
+        [RowOp::Insert(row("6|a|price|done"))],
         "the server's row is left alone"
     );
-    // The same on the laptop: whose row came into being last yields.
-    let (outcome, _) = ten("5|b|title|2|new", "5|a|price|1|done");
-    assert_eq!(outcome, rows(&["5|a|price|1|done", "6|b|title|2|new"]));
+    // The same on the laptop, whose row yields.
+    let (outcome, _) = ten("5|b|title|-", "5|a|price|done");
+    assert_eq!(outcome, rows(&["5|a|price|done", "6|b|title|-"]));
     // An edit of less than that is an edit, and so is one that the other side knows nothing about.
-    let (outcome, _) = ten("5|a|price|1|done", "5|a|title|2|new");
-    assert_eq!(outcome, rows(&["5|a|title|2|done"]));
-    let (outcome, _) = ten("5|a|price|1|new", "5|b|title|2|new");
-    assert_eq!(outcome, rows(&["5|b|title|2|new"]));
+    let (outcome, _) = ten("5|a|price|done", "5|a|title|-");
+    assert_eq!(outcome, rows(&["5|a|title|done"]));
+    let (outcome, _) = ten("5|a|price|-", "5|b|title|-");
+    assert_eq!(outcome, rows(&["5|b|title|-"]));
     // Filling in what was empty replaces nothing.
-    let (outcome, _) = merge_one(&queue, &[["5|a|-|-|-", "5|a|price|1|-", "5|a|-|-|done"]]);
-    assert_eq!(outcome, rows(&["5|a|price|1|done"]));
+    let (outcome, _) = merge_one(&queue, &[["5|a|-|-", "5|a|price|-", "5|a|-|done"]]);
+    assert_eq!(outcome, rows(&["5|a|price|done"]));
+}
+
+#[test]
+fn a_new_row_does_not_get_an_id_that_is_used_up() {
+    for columns in ["id#* url status", "id# url* status"] {
+        let queue = Table {
+            autoincrement: true,
+            ..table("queue", columns)
+        };
+        // The server has had a row under 5, which is gone; another laptop may still hold it.
+        let merged = |used_below, base: &str| {
+            let rules = TableRules::default();
+            let input = TableInput {
+                next_id: Some(8),
+                used_below,
+                ..input(&queue, &rules, &[[base, "5|a|x", ""]])
+            };
+            converge(vec![input]).0.remove(0)
+        };
+        assert_eq!(merged(Some(6), ""), rows(&["8|a|x"]), "{columns}");
+        assert_eq!(merged(Some(5), ""), rows(&["5|a|x"]), "{columns}");
+        assert_eq!(
+            merged(Some(6), "5|a|y"),
+            rows(&["5|a|x"]),
+            "kept: changed here ({columns})"
+        );
+        assert_eq!(merged(None, ""), rows(&["5|a|x"]), "the first sync ({columns})");
+    }
 }
 
 #[test]

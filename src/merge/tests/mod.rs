@@ -100,6 +100,7 @@ fn input<'a>(table: &'a Table, rules: &'a TableRules, rows: &[[&str; 3]]) -> Tab
         table,
         rules,
         next_id: table.rowid.map(|_| largest.unwrap_or(0) + 1),
+        used_below: None,
         first: false,
         triples,
     }

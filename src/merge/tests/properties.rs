@@ -108,6 +108,7 @@ fn again(table: &Table, rules: &TableRules, triples: Vec<Triple>) {
             triples,
             first: false,
             next_id,
+            used_below: None,
         }],
         &zones(),
     );
@@ -145,7 +146,7 @@ proptest! {
     #[test]
     fn the_merge_is_the_model(triples in table_of_triples()) {
         let (table, rules) = products();
-        let input = TableInput { table: &table, rules: &rules, triples: triples.clone(), first: false, next_id: None };
+        let input = TableInput { table: &table, rules: &rules, triples: triples.clone(), first: false, next_id: None, used_below: None };
         let (outcome, plan) = converge(vec![input]);
         let mut expected: Vec<Row> = triples.iter().filter_map(model).collect();
         expected.sort();
@@ -156,7 +157,7 @@ proptest! {
     #[test]
     fn no_value_is_lost_unrecorded(triples in table_of_triples()) {
         let (table, rules) = products();
-        let input = TableInput { table: &table, rules: &rules, triples: triples.clone(), first: false, next_id: None };
+        let input = TableInput { table: &table, rules: &rules, triples: triples.clone(), first: false, next_id: None, used_below: None };
         let (_, plan) = converge(vec![input]);
         let plan = &plan.tables[0];
         for triple in &triples {
