@@ -3,15 +3,12 @@
 
 mod support;
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
 use modsync::control::types::{Outcome, SyncRequest};
 use modsync::cycle::{Pair, Syncer as _};
 use modsync::demo::data;
+use support::moved::{compressed, reviewed_and_added};
 use support::proxy::{Line, Proxy};
-use support::world::{World, rows, sync, try_sync};
+use support::world::{World, sync, try_sync};
 
 /// What a cycle may send and receive beside the rows that it moves, in bytes.
 const OVERHEAD: u64 = 8_000;
@@ -86,35 +83,10 @@ async fn cycle(world: &World, proxy: &Proxy, pair: &mut Pair, backup: bool) -> (
     // The push brought the counts as well, so that nobody has to ask for them.
     let told = pair.counted_by_cycle().unwrap();
     assert_eq!(told, pair.count_server().await.unwrap());
-    let own = compressed(&moved(world, &reviewed, &added));
+    let server = world.open_remote();
+    let own = compressed(&reviewed_and_added(&server, &reviewed, &server, &added));
     let overhead = (done.bytes_sent + done.bytes_received).saturating_sub(own);
     (carried, overhead)
-}
-
-/// The values that a cycle has to move: cells of what the phone reviewed, whole rows of what the laptop added.
-fn moved(world: &World, reviewed: &[String], added: &[String]) -> String {
-    let list = |urls: &[String]| urls.iter().map(|url| format!("'{url}'")).collect::<Vec<_>>().join(",");
-    let (reviewed, added) = (list(reviewed), list(added));
-    let server = world.open_remote();
-    let queries = [
-        format!(
-            "SELECT url,lifecycle_stage,assessed_at,modesty_status,shopify_status,assessment_status FROM products \
-             WHERE url IN ({reviewed})"
-        ),
-        format!(
-            "SELECT product_url,review_type,status,review_decision,reviewed_at,reviewed_by,reviewer_notes \
-             FROM assessment_queue WHERE product_url IN ({reviewed})"
-        ),
-        format!("SELECT * FROM products WHERE url IN ({added})"),
-        format!("SELECT * FROM assessment_queue WHERE product_url IN ({added})"),
-    ];
-    queries.map(|query| rows(&server, &query).join("\n")).join("\n")
-}
-
-fn compressed(text: &str) -> u64 {
-    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
-    zlib.write_all(text.as_bytes()).unwrap();
-    zlib.finish().unwrap().len() as u64
 }
 
 #[tokio::test(flavor = "multi_thread")]

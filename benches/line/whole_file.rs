@@ -2,109 +2,140 @@
 //!
 //! It is given what helps it: one connection for all of it, OpenSSH's own pipelined sftp, and a merge in this process.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::runtime::Runtime;
 
-use crate::cycle::edit_both;
-use crate::far_world;
-use crate::figures::{Running, Sample};
-use crate::support::proxy::Proxy;
-use crate::support::sshd;
-use crate::support::world::World;
+use crate::contest::{Contender, Run};
+use crate::meter::{Here, succeed};
+use crate::place::{Kind, Place, host};
+use crate::row::{Row, merge_reviews};
 
 pub struct WholeFile {
-    world: World,
-    proxy: Proxy,
-    backups: u32,
+    place: Place,
 }
 
 impl WholeFile {
-    pub fn new(runtime: &Runtime, products: usize) -> Self {
-        let (world, proxy) = far_world(runtime, products);
-        // Writes the known_hosts file as well.
-        world.config_file();
+    pub fn new(runtime: &Runtime, template: &Path, kind: Kind) -> Self {
         Self {
-            world,
-            proxy,
-            backups: 0,
+            place: Place::full(runtime, template, kind),
         }
     }
 
-    pub fn run(&mut self) -> Sample {
-        edit_both(&self.world);
-        self.backups += 1;
-        let (server, copy) = (self.world.remote(), self.downloaded());
-        let running = Running::over(&self.proxy);
-        succeed(self.client("ssh").arg("-fNM").arg(host()));
-        self.sftp(&format!("get {} {}", server.display(), copy.display()));
-        self.merge();
-        let backup = format!("cp {0} {0}.backup_{1}", server.display(), self.backups);
-        succeed(self.client("ssh").arg(host()).arg(backup));
-        self.sftp(&format!("put {} {}", self.world.local().display(), server.display()));
-        let sample = running.end(None);
-        succeed(self.client("ssh").args(["-O", "exit"]).arg(host()));
-        sample
+    fn once(&self) -> io::Result<()> {
+        let world = &self.place.world;
+        let (server, copy) = (world.remote(), world.path("downloaded.db"));
+        let master = Master::open(&self.place)?;
+        self.sftp(&format!("get {} {}", server.display(), copy.display()))?;
+        merge_reviews(&Connection::open(world.local()).unwrap(), copy.to_str().unwrap());
+        let backup = format!("cp {0} {0}.backup", server.display());
+        succeed(self.place.client("ssh").arg(host()).arg(backup))?;
+        self.sftp(&format!("put {} {}", world.local().display(), server.display()))?;
+        master.close()
     }
 
-    fn downloaded(&self) -> PathBuf {
-        self.world.path("downloaded.db")
-    }
-
-    /// The five columns that the old script took over.
-    fn merge(&self) {
-        let local = Connection::open(self.world.local()).unwrap();
-        local
-            .execute("ATTACH ?1 AS server", [self.downloaded().to_str().unwrap()])
-            .unwrap();
-        local
-            .execute_batch(
-                "UPDATE products SET (lifecycle_stage,assessed_at,modesty_status,shopify_status,assessment_status)=\
-                 (s.lifecycle_stage,s.assessed_at,s.modesty_status,s.shopify_status,s.assessment_status) \
-                 FROM server.products s WHERE s.url=products.url AND s.assessed_at IS NOT products.assessed_at \
-                 AND s.assessed_at IS NOT NULL",
-            )
-            .unwrap();
-    }
-
-    fn sftp(&self, batch: &str) {
-        let mut child = self
-            .client("sftp")
-            .args(["-q", "-b", "-"])
-            .arg(host())
+    fn sftp(&self, batch: &str) -> io::Result<()> {
+        let mut command = self.place.client("sftp");
+        command.args(["-q", "-b", "-"]).arg(host());
+        let mut child = command
             .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        writeln!(child.stdin.take().unwrap(), "{batch}").unwrap();
-        assert!(child.wait().unwrap().success());
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        writeln!(child.stdin.take().unwrap(), "{batch}")?;
+        let status = child.wait()?;
+        status
+            .success()
+            .then_some(())
+            .ok_or_else(|| io::Error::other(format!("sftp: {batch}: {status}")))
+    }
+}
+
+impl Contender for WholeFile {
+    fn name(&self) -> &'static str {
+        "the whole file down, merged, backed up, up"
     }
 
-    /// `ssh` or `sftp` on its way to the server.
-    fn client(&self, program: &str) -> Command {
-        let folder = self.world.sshd.folder();
-        let mut command = Command::new(program);
-        command.args(["-F", "/dev/null", "-i"]).arg(self.world.sshd.user_key());
-        let options = [
-            format!("Port={}", self.world.port),
-            format!("UserKnownHostsFile={}", folder.join("known_hosts").display()),
-            format!("ControlPath={}", folder.join("control").display()),
-            "BatchMode=yes".to_owned(),
-        ];
-        for option in options {
-            command.args(["-o", &option]);
+    fn takes(&self, row: Row) -> bool {
+        row == Row::Twelve
+    }
+
+    fn run(&mut self, row: Row, cut: Option<Duration>) -> Run {
+        row.happen(&self.place.world);
+        let running = self.place.running(Here::Started);
+        let (result, was_cut) = self.place.with_cut(cut, || until_done(cut.is_some(), || self.once()));
+        let sample = running.end_after(|| ());
+        result.unwrap();
+        self.place.assert_same(&self.place.world.local());
+        Run { sample, cut: was_cut }
+    }
+
+    fn server(&self) -> Option<&Place> {
+        // It writes over the file, whoever reads or writes there.
+        None
+    }
+}
+
+/// Does it, and once more when a cut may be why it failed.
+pub fn until_done(may_fail: bool, mut attempt: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    match attempt() {
+        Err(_) if may_fail => attempt(),
+        result => result,
+    }
+}
+
+/// The connection that the others go through. Ended when dropped.
+struct Master<'a> {
+    place: &'a Place,
+    child: std::process::Child,
+}
+
+impl<'a> Master<'a> {
+    fn open(place: &'a Place) -> io::Result<Self> {
+        // A cut leaves the socket of the one before.
+        let _ = fs::remove_file(place.world.sshd.folder().join("control"));
+        let mut command = place.client("ssh");
+        command
+            .arg("-NM")
+            .arg(host())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        let mut master = Self {
+            place,
+            child: command.spawn()?,
+        };
+        while !place.world.sshd.folder().join("control").exists() {
+            if let Some(status) = master.child.try_wait()? {
+                return Err(io::Error::other(format!("ssh: {status}")));
+            }
+            thread::sleep(Duration::from_millis(1));
         }
-        command.stdout(Stdio::null());
+        Ok(master)
+    }
+
+    fn control(&self, verb: &str) -> Command {
+        let mut command = self.place.client("ssh");
+        command.args(["-O", verb]).arg(host());
         command
     }
+
+    fn close(mut self) -> io::Result<()> {
+        succeed(&mut self.control("exit"))?;
+        self.child.wait()?;
+        Ok(())
+    }
 }
 
-fn host() -> String {
-    format!("{}@127.0.0.1", sshd::user())
-}
-
-fn succeed(command: &mut Command) {
-    assert!(command.stdin(Stdio::null()).status().unwrap().success(), "{command:?}");
+impl Drop for Master<'_> {
+    fn drop(&mut self) {
+        // Gone already: fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

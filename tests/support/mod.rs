@@ -3,6 +3,7 @@
 
 pub mod daemon;
 pub mod local_transport;
+pub mod moved;
 pub mod proxy;
 pub mod sshd;
 pub mod world;

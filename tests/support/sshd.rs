@@ -85,6 +85,11 @@ impl Sshd {
         self.port
     }
 
+    /// The process that listens. Each session is a child of it.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// The private key that the server takes.
     pub fn user_key(&self) -> PathBuf {
         self.folder.path().join("user")
