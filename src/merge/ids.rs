@@ -264,14 +264,13 @@ impl Referred {
 
 /// Whether what a row of this side refers to in a column is not what the other side's row does.
 fn is_news(entry: &Entry, side: Side, column: usize) -> bool {
-    let cell = |row: Option<&Row>| row.and_then(|row| row.get(column)).cloned();
-    let before = cell(entry.base.as_ref());
-    let theirs = entry.row(side.other());
-    entry.changed_on(side)
-        && match theirs {
-            None => true,
-            Some(theirs) => cell(entry.row(side)) != before && (entry.base.is_none() || cell(Some(theirs)) == before),
-        }
+    let [ours, theirs, before] =
+        [entry.row(side), entry.row(side.other()), entry.base.as_ref()].map(|row| row.and_then(|row| row.get(column)));
+    let unknown = match entry.row(side.other()) {
+        None => true,
+        Some(_) => ours != before && (before.is_none() || theirs == before),
+    };
+    unknown && entry.changed_on(side)
 }
 
 /// By table and id: the laptop's changed rows whose foreign keys refer to that id.
