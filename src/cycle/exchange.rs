@@ -36,6 +36,8 @@ pub struct TableExchange {
     pub conflicts: Vec<Conflict>,
     /// What each key comes to.
     pub settled: Vec<Settled>,
+    /// Keys that rows of the laptop leave without having been deleted ([`TablePlan::vacated`](crate::merge::TablePlan::vacated)).
+    pub(super) vacated: BTreeSet<Key>,
     /// Keys whose base stays as it is: the next cycle meets them again.
     pub keep_out: BTreeSet<Key>,
     /// Keys that the server has not taken: its own row is what both sides agree on so far.
@@ -178,6 +180,7 @@ impl Exchange {
             to_server: plan.to_server,
             conflicts: plan.conflicts,
             settled: plan.settled,
+            vacated: plan.vacated.into_iter().collect(),
             ..TableExchange::default()
         });
         Self {
@@ -265,7 +268,12 @@ impl TableExchange {
 
     /// Holds the deletes for one side; says how many they are.
     pub(super) fn hold_deletes(&mut self, table: &Table, side: Side) -> u64 {
-        let gone = self.ops_mut(side).extract_if(.., |op| matches!(op, RowOp::Delete(_)));
+        let (ops, vacated) = match side {
+            Side::Local => (&mut self.to_local, &self.vacated),
+            Side::Server => (&mut self.to_server, &BTreeSet::new()),
+        };
+        let deletes = |op: &mut RowOp| matches!(op, RowOp::Delete(row) if !vacated.contains(&table.key_of(row)));
+        let gone = ops.extract_if(.., deletes);
         let keys: Vec<Key> = gone.flat_map(|op| op_keys(table, &op)).collect();
         let rows = keys.len() as u64;
         self.keep_out.extend(keys);

@@ -121,8 +121,10 @@ impl Loss<'_> {
         (self.rows + self.deleted).saturating_sub(inserted).max(self.deleted)
     }
 
+    /// How many rows the other side would lose. A laptop's row that only takes another id is deleted under the old one.
     fn deletes(&self) -> u64 {
-        self.writes.iter().filter(|op| matches!(op, RowOp::Delete(_))).count() as u64
+        let deletes = self.writes.iter().filter(|op| matches!(op, RowOp::Delete(_))).count() as u64;
+        deletes.min(self.deleted)
     }
 
     fn held(&self, seen: Seen) -> Held {

@@ -3,9 +3,9 @@
 //! Without AUTOINCREMENT, SQLite hands out the id of the last row again once that row is deleted. What looks like a change
 //! of all cells is then a row that went and another one that came, and cells of the one must not be merged into the other.
 
-use super::TableRules;
 use super::unique;
 use super::work::{Entry, Work};
+use super::{Reason, TableRules};
 use crate::model::{Row, Side, Table, Value, pick_not_null};
 
 /// Forgets the base of ids under which there is another row now, wherever the two rows could meet: both then count as new,
@@ -18,31 +18,48 @@ pub(super) fn part(work: &mut Work<'_>, referred: &dyn Fn(Side, i64) -> bool) {
         return;
     };
     for entry in &mut work.entries {
-        if meets_another(entry, table, rules, id, referred) {
-            entry.base = None;
+        let Some((replaced, why)) = replaced(entry, table, rules, id, referred) else {
+            continue;
+        };
+        // The row that went on one side and stays for the other's sake: what anybody would be told of a deletion.
+        if let Some(why) = why {
+            let every = (0..table.columns.len()).collect();
+            let mut conflict = entry.conflict(every, replaced.other(), why);
+            match replaced {
+                Side::Local => conflict.local = None,
+                Side::Server => conflict.server = None,
+            }
+            work.conflicts.push(conflict);
         }
+        entry.base = None;
     }
 }
 
-fn meets_another(
+/// The side that holds another row under this id, where the two rows could meet, and why the old one stays, if it does.
+fn replaced(
     entry: &Entry,
     table: &Table,
     rules: &TableRules,
     id: usize,
     referred: &dyn Fn(Side, i64) -> bool,
-) -> bool {
-    let Some(base) = &entry.base else { return false };
+) -> Option<(Side, Option<Reason>)> {
+    let base = entry.base.as_ref().filter(|_| entry.local != entry.server)?;
     let needed = |side| {
         base.get(id)
             .and_then(Value::as_integer)
             .is_some_and(|id| referred(side, id))
     };
-    let replaced = |side| entry.row(side).is_some_and(|row| is_another(table, rules, base, row));
-    let changed = |side| entry.row(side).is_some_and(|row| row != base);
-    entry.local != entry.server
-        && [(Side::Local, Side::Server), (Side::Server, Side::Local)]
-            .into_iter()
-            .any(|(side, other)| replaced(side) && (changed(other) || needed(other)))
+    let another = |side| entry.row(side).is_some_and(|row| is_another(table, rules, base, row));
+    Side::BOTH.into_iter().filter(|side| another(*side)).find_map(|side| {
+        let other = side.other();
+        if another(other) {
+            Some((side, None))
+        } else if entry.changed_on(other) {
+            Some((side, Some(Reason::ChangeBeatsDelete)))
+        } else {
+            (entry.row(other).is_some() && needed(other)).then_some((side, Some(Reason::StillReferenced)))
+        }
+    })
 }
 
 /// Whether a row cannot be the one that the base has under its id: it shares no set of unique values with it, and all that

@@ -235,7 +235,8 @@ fn repoint(row: &Row, foreign_key: &ForeignKey, parent: &Table, old: &Row, new: 
     Some(row)
 }
 
-/// The ids that changed rows of each side refer to: their rows must not be taken for others that got the same id.
+/// The ids that a side's rows refer to while the other side does not know of it: their rows must not be taken for others
+/// that got the same id. The reference is new, or the other side has deleted the row that refers and it stays for a change.
 struct Referred(HashSet<(Side, usize, i64)>);
 
 impl Referred {
@@ -246,9 +247,9 @@ impl Referred {
                 let Some((parent, column)) = column_of_id(tables, foreign_key) else {
                     continue;
                 };
-                for side in [Side::Local, Side::Server] {
-                    let changed = work.entries.iter().filter(|entry| entry.changed_on(side));
-                    let ids = changed.filter_map(|entry| entry.row(side)?.get(column)?.as_integer());
+                for side in Side::BOTH {
+                    let news = work.entries.iter().filter(|entry| is_news(entry, side, column));
+                    let ids = news.filter_map(|entry| entry.row(side)?.get(column)?.as_integer());
                     found.extend(ids.map(|id| (side, parent, id)));
                 }
             }
@@ -259,6 +260,17 @@ impl Referred {
     fn contains(&self, side: Side, table: usize, id: i64) -> bool {
         self.0.contains(&(side, table, id))
     }
+}
+
+/// Whether what a row of this side refers to in a column is not what the other side's row does.
+fn is_news(entry: &Entry, side: Side, column: usize) -> bool {
+    let [ours, theirs, before] =
+        [entry.row(side), entry.row(side.other()), entry.base.as_ref()].map(|row| row.and_then(|row| row.get(column)));
+    let unknown = match entry.row(side.other()) {
+        None => true,
+        Some(_) => ours != before && (before.is_none() || theirs == before),
+    };
+    unknown && entry.changed_on(side)
 }
 
 /// By table and id: the laptop's changed rows whose foreign keys refer to that id.

@@ -16,6 +16,9 @@ pub(super) fn plan(mut work: Work<'_>) -> TablePlan {
         let agreed = entry.agreed();
         plan.to_local.extend(write(work.table, entry.held(), agreed));
         plan.to_server.extend(write(work.table, entry.server.as_ref(), agreed));
+        if agreed.is_none() && entry.base.is_none() && entry.held().is_some() {
+            plan.vacated.push(entry.key.clone());
+        }
         plan.settled.push(settle(entry));
     }
     put_in_order(&mut plan.to_local);

@@ -21,6 +21,9 @@ pub struct TablePlan {
     /// For each key of the input (and each new key that a moved id made): the row as the server has it before
     /// the push, and as both sides have it once the push is through.
     pub settled: Vec<Settled>,
+    /// Keys that rows of the laptop leave on which nobody had agreed: they move to another id, or yield to another row. Their
+    /// deletes there carry over no deletion.
+    pub vacated: Vec<Key>,
     /// What two sides changed at once.
     pub conflicts: Vec<Conflict>,
 }

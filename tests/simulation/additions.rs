@@ -31,7 +31,11 @@ pub fn make(connection: &Connection, schema: &Schema, addition: &Addition) -> ru
         ),
         Addition::Index { table: index, number } => {
             let column = &schema.tables[*index].columns.last().unwrap().name;
-            format!("CREATE INDEX late_index{number} ON {}({column});", table(*index))
+            // The same index under another name would be one that the other side has.
+            format!(
+                "CREATE INDEX late_index{number} ON {}({column}) WHERE {column} IS NOT 'late {number}';",
+                table(*index)
+            )
         }
     })
 }

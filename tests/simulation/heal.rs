@@ -86,7 +86,9 @@ async fn come_to_rest(world: &Arc<World>, request: &SyncRequest) -> (Vec<CycleSu
                 None => whole = false,
             }
         }
-        let moved = |summary: &CycleSummary| summary.pulled + summary.pushed + summary.deleted + summary.conflicts > 0;
+        let moved = |summary: &CycleSummary| {
+            summary.pulled + summary.pushed + summary.deleted + summary.conflicts > 0 || !summary.schema.is_empty()
+        };
         if whole && !last.iter().any(moved) {
             return (last, None);
         }
