@@ -116,7 +116,6 @@ impl Ids<'_, '_> {
         match server {
             Some(server) if server.get(column) == local.get(column) => None,
             Some(server) => server.get(column).cloned().map(Wanted::Servers),
-            None if base.is_none() && work.is_used_up(local) => Some(Wanted::Fresh),
             None => {
                 let id = local.get(column)?.as_integer()?;
                 // Deleted on the server, untouched here: it goes, and needs no id, unless new rows here refer to it.

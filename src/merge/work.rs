@@ -77,7 +77,8 @@ impl<'a> Work<'a> {
     }
 
     /// Whether the id of a row that is new on the laptop was that of a row of the server's which is gone: AUTOINCREMENT
-    /// promises that no id is handed out twice, and another laptop may still hold the old row under it.
+    /// promises that no id is handed out twice, and another laptop may still hold the old row under it. Where rows meet by
+    /// another key this does not matter, and a row that somebody puts back keeps its id.
     pub fn is_used_up(&self, row: &Row) -> bool {
         let id = self.table.rowid.and_then(|id| row.get(id)?.as_integer());
         id.zip(self.used_below).is_some_and(|(id, below)| id < below)
