@@ -81,7 +81,9 @@ impl<'a> Work<'a> {
     /// another key this does not matter, and a row that somebody puts back keeps its id.
     pub fn is_used_up(&self, row: &Row) -> bool {
         let id = self.table.rowid.and_then(|id| row.get(id)?.as_integer());
-        id.zip(self.used_below).is_some_and(|(id, below)| id < below)
+        // SQLite hands out no id below 1 there: such a one was chosen.
+        id.zip(self.used_below)
+            .is_some_and(|(id, below)| (1..below).contains(&id))
     }
 
     /// Gives laptop rows other values, under the keys that these make. `rows` are named by the entries where they

@@ -260,6 +260,20 @@ fn a_new_row_that_has_nothing_but_an_id_does_not_get_one_that_is_used_up() {
     );
     assert_eq!(merged(keyless, None, ""), rows(&["5|a|x"]), "the first sync");
     assert_eq!(merged("id# url* status", Some(6), ""), rows(&["5|a|x"]), "put back");
+    let queue = Table {
+        autoincrement: true,
+        ..table("queue", keyless)
+    };
+    let rules = TableRules::default();
+    let chosen = TableInput {
+        used_below: Some(6),
+        ..input(&queue, &rules, &[["", "-5|a|x", ""]])
+    };
+    assert_eq!(
+        converge(vec![chosen]).0.remove(0),
+        rows(&["-5|a|x"]),
+        "never handed out"
+    );
 }
 
 #[test]
