@@ -61,7 +61,7 @@ struct Arguments {
     /// modsync alone.
     #[arg(long, conflicts_with = "rival")]
     alone: bool,
-    /// Every size on every line: takes hours, and 40 GB of disk.
+    /// Every size on every line: takes long, and room for a dozen copies of the largest below TMPDIR.
     #[arg(long, conflicts_with_all = ["size", "line", "row"])]
     all: bool,
     /// Runs of each thing that is measured; by itself 5, and 1 for more than 10,000 products.
