@@ -82,7 +82,7 @@ pub fn table(all: &[Measured], idle: &[(usize, Idle)]) -> String {
             &Bar::AtMost(200.0),
             Some(idle.bytes),
         );
-        let memory = idle.memory as f64 / 1_048_576.0;
+        let memory = mebibytes(idle.memory);
         line(
             &mut text,
             &format!("{name}: most memory, MiB"),
@@ -167,7 +167,7 @@ fn of_line(text: &mut String, name: &str, from: &Measured) {
             true,
             "12 rows: server locked, ms",
             Bar::AtMost(20.0),
-            lock.map(|lock| lock.as_secs_f64() * 1e3),
+            lock.map(milliseconds),
         ),
         (
             true,
@@ -184,7 +184,7 @@ fn of_line(text: &mut String, name: &str, from: &Measured) {
 fn most_memory(from: &Measured) -> Option<f64> {
     let ours = from.entries.iter().filter(|entry| entry.name.starts_with("modsync"));
     ours.flat_map(|entry| &entry.samples)
-        .map(|sample| sample.here.memory as f64 / 1_048_576.0)
+        .map(|sample| mebibytes(sample.here.memory))
         .reduce(f64::max)
 }
 
@@ -208,6 +208,10 @@ fn number(value: f64) -> String {
     } else {
         format!("{value:.2}")
     }
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
 }
 
 /// A duration in milliseconds, for the coarseness of the locks.
