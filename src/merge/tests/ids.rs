@@ -237,7 +237,7 @@ fn an_id_that_was_handed_out_again_does_not_mix_two_rows() {
 #[test]
 fn a_new_row_that_has_nothing_but_an_id_does_not_get_one_that_is_used_up() {
     // The server has had a row under 5, which is gone; another laptop may still hold it.
-    let merged = |columns, used_below, base: &str| {
+    let merged_as = |columns, used_below, base: &str, local: &str| {
         let queue = Table {
             autoincrement: true,
             ..table("queue", columns)
@@ -246,10 +246,11 @@ fn a_new_row_that_has_nothing_but_an_id_does_not_get_one_that_is_used_up() {
         let input = TableInput {
             next_id: Some(8),
             used_below,
-            ..input(&queue, &rules, &[[base, "5|a|x", ""]])
+            ..input(&queue, &rules, &[[base, local, ""]])
         };
         converge(vec![input]).0.remove(0)
     };
+    let merged = |columns, used_below, base| merged_as(columns, used_below, base, "5|a|x");
     let keyless = "id#* url status";
     assert_eq!(merged(keyless, Some(6), ""), rows(&["8|a|x"]));
     assert_eq!(merged(keyless, Some(5), ""), rows(&["5|a|x"]));
@@ -260,17 +261,8 @@ fn a_new_row_that_has_nothing_but_an_id_does_not_get_one_that_is_used_up() {
     );
     assert_eq!(merged(keyless, None, ""), rows(&["5|a|x"]), "the first sync");
     assert_eq!(merged("id# url* status", Some(6), ""), rows(&["5|a|x"]), "put back");
-    let queue = Table {
-        autoincrement: true,
-        ..table("queue", keyless)
-    };
-    let rules = TableRules::default();
-    let chosen = TableInput {
-        used_below: Some(6),
-        ..input(&queue, &rules, &[["", "-5|a|x", ""]])
-    };
     assert_eq!(
-        converge(vec![chosen]).0.remove(0),
+        merged_as(keyless, Some(6), "", "-5|a|x"),
         rows(&["-5|a|x"]),
         "never handed out"
     );
