@@ -42,7 +42,21 @@ pub(super) fn put_aside(path: &Path) -> Result<String, CycleError> {
     Ok(to)
 }
 
-/// The same on the server.
+/// Removes a file of this machine with all that belongs to it. Nothing may have it open.
+pub(super) fn remove(path: &Path) -> Result<(), CycleError> {
+    for companion in COMPANIONS {
+        let path = format!("{}{companion}", path.display());
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CycleError::failed(format!("remove the damaged file {path}: {error}")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The same as [`put_aside`] on the server.
 async fn put_aside_there(link: &dyn Link, path: &str) -> Result<String, CycleError> {
     let to = kept_as(path);
     let mut script = String::new();

@@ -89,8 +89,9 @@ impl Pair {
             self.make_base_file()?;
             let file = super::pair::inode(&path);
             match Replica::open(sql, &self.opening(Side::Local, &sidecar, &file)).await {
-                Ok((replica, schema)) => {
+                Ok((mut replica, schema)) => {
                     self.health.is_whole(Side::Local, &file);
+                    self.open_mark(&mut replica).await?;
                     return Ok((replica, schema));
                 }
                 Err(OpenError::Base(cause)) if !put_aside => {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 
 use self::file::{client_of, connect, damaged, is_damage, keep_client, refused};
-pub use self::journal::{Interrupted, Journal, JournalTable, KeptOut, Written};
+pub use self::journal::{Interrupted, Journal, JournalTable, Written};
 pub(super) use self::prune::Keep;
 pub use self::reader::Record;
 pub(super) use self::reader::not_in_record;

@@ -157,7 +157,7 @@ pub(super) async fn under_lock(pair: &mut Pair, asked: Asked<'_>, seen: Seen) ->
 pub(super) async fn unlock(pair: &mut Pair) -> Result<(), CycleError> {
     let (local, _) = pair.both()?;
     local
-        .unlock()
+        .unlock(None)
         .await
         .map_err(|error| CycleError::of_sql(Side::Local, error))
 }

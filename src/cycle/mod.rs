@@ -19,6 +19,7 @@ mod history;
 mod layout;
 mod limits;
 mod look;
+mod mark;
 mod pair;
 mod reach;
 mod readback;

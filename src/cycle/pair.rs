@@ -344,7 +344,7 @@ fn private_folder(folder: &PathBuf) -> std::io::Result<()> {
 
 /// An empty file is an empty database. SQLite would make one that everybody may read; what it makes beside it takes over
 /// its permissions. One that is there is not even opened: closing it again would drop SQLite's locks on it.
-fn private_file(path: &Path) -> Result<(), CycleError> {
+pub(super) fn private_file(path: &Path) -> Result<(), CycleError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let made = std::fs::OpenOptions::new()
         .write(true)

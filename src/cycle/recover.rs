@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::ancestors::Ancestors;
-use super::history::{Interrupted, Journal, JournalTable, KeptOut, Written};
+use super::history::{Interrupted, Journal, JournalTable, Written};
+use super::mark::KeptOut;
 use super::{CycleError, Pair};
 use crate::control::types::{CycleSummary, Outcome, TableMoves};
 use crate::merge::Settled;
@@ -26,12 +27,9 @@ pub(super) enum CutOff {
 impl Pair {
     /// Ends the interrupted cycle, and records what of it happened.
     pub(super) async fn end_interrupted(&mut self, interrupted: Interrupted, cut: CutOff) -> Result<(), CycleError> {
-        let Interrupted {
-            cycle,
-            mut journal,
-            kept_out,
-        } = interrupted;
+        let Interrupted { cycle, mut journal } = interrupted;
         tracing::info!(cycle, ?cut, "going on from a cycle that was cut off");
+        let kept_out = self.kept_out_here(cycle, &journal.to).await?;
         let keys = self.keys_of(&journal);
         // Without all its tables the laptop's base cannot be brought up; then a new one is begun after this.
         if cut == CutOff::BeforeAgreeing && self.has_all_tables_of(&journal) {
@@ -117,7 +115,7 @@ struct Happened<'a> {
     there: &'a [Rows],
     /// Whether the push is known to have gone through.
     pushed: bool,
-    /// What the laptop's transaction left out, where that was written down.
+    /// What the laptop's transaction left out, where its mark is there.
     kept_out: Option<&'a KeptOut>,
     /// Whether the laptop's transaction was committed, for all that can be seen.
     committed: bool,

@@ -15,7 +15,7 @@ use super::layout::Layout;
 use super::look::{Seen, look, under_lock, unlock, writes_to_local};
 use super::pair::Pair;
 use super::readback::look_again;
-use super::{CycleError, Progress, Trigger, report};
+use super::{CycleError, Progress, Trigger, mark, report};
 use crate::control::types::{CycleSummary, ErrorCode, MovedRows, Outcome, Phase, PhaseEvent, SyncRequest};
 use crate::model::{RowOp, Side};
 use crate::replica::{Advance, Generation, Push, Pushed};
@@ -237,7 +237,7 @@ async fn carry_out(
     let cycle = pair.history.begin(&begun).await?;
 
     phase(Phase::Merge);
-    merge_into_local(pair, request, cycle, &mut exchange).await?;
+    merge_into_local(pair, request, (cycle, &to), &mut exchange).await?;
     let backup = push_to_server(pair, request, account.trigger, &mut exchange, [from, &to], &phase).await?;
     // What follows a backup goes over the line behind the cycle's back, and counts for no cycle.
     let line = account.line(pair);
@@ -282,7 +282,7 @@ fn must_be(plan: &str, now: &str) -> Result<(), CycleError> {
 async fn merge_into_local(
     pair: &mut Pair,
     request: &SyncRequest,
-    cycle: i64,
+    (cycle, to): (i64, &Generation),
     exchange: &mut Exchange,
 ) -> Result<(), CycleError> {
     let fail = |error| CycleError::of_sql(Side::Local, error);
@@ -299,10 +299,8 @@ async fn merge_into_local(
         let pushed = pair.both()?.0.push(&push).await.map_err(fail)?;
         let Some((index, rows)) = barred_by_id(&pair.layout, &pushed) else {
             exchange.refuse(&pair.layout, Side::Local, &pushed);
-            unlock(pair).await?;
-            let names = pair.layout.local.iter().map(|table| table.name.clone());
-            let kept_out = names.zip(exchange.kept_out()).filter(|(_, keys)| !keys.is_empty());
-            return pair.history.taken(cycle, &kept_out.collect()).await;
+            let kept_out = mark::by_name(&pair.layout, exchange.kept_out());
+            return pair.commit_here(cycle, to, &kept_out).await;
         };
         pair.both()?.0.undo().await.map_err(fail)?;
         exchange.hold_barred(&pair.layout, index, rows);

@@ -53,11 +53,12 @@ impl From<SqlError> for OpenError {
 pub(super) const DAMAGE: &str =
     "quick_check<>'ok' AND quick_check NOT LIKE 'CHECK constraint failed in %' AND quick_check NOT LIKE '% value in %'";
 
-/// Asks SQLite for the first damage of all files that are open. It names the one: `*** in database base ***`. (One file alone
-/// cannot be asked for: a limit of lines has to stand before its name, and newer versions take that for a table's.)
+/// Asks SQLite for the first damage of all files that are open, but for the mark's, which is looked at when it is opened. It
+/// names the one: `*** in database base ***`. (One file alone cannot be asked for: a limit of lines has to stand before its
+/// name, and newer versions take that for a table's.)
 fn quick_check() -> String {
     format!(
-        "SELECT 'tdamage',{} FROM pragma_quick_check WHERE {DAMAGE} LIMIT 1;",
+        "SELECT 'tdamage',{} FROM pragma_quick_check WHERE {DAMAGE} AND quick_check NOT LIKE '%in database mark%' LIMIT 1;",
         encode_sql("quick_check")
     )
 }

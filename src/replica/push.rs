@@ -3,7 +3,7 @@
 use super::answer::{self, Fields, missing, nothing};
 use super::statements::TableSql;
 use super::{
-    FORMAT, Generation, KEYS_A_QUERY, Replica, Script, SqlError, SqlErrorKind, counts, names, readback, values,
+    FORMAT, Generation, KEYS_A_QUERY, Mark, Replica, Script, SqlError, SqlErrorKind, counts, names, readback, values,
 };
 use crate::control::types::SideCounts;
 use crate::merge::Settled;
@@ -243,16 +243,16 @@ impl Replica {
         self.sql.run(&script, &mut |_| Ok(())).await
     }
 
-    /// Commits what was written since [`lock`](Self::lock), if it was called.
+    /// Commits what was written since [`lock`](Self::lock), if it was called, and leaves the mark.
     ///
     /// # Errors
     /// When SQLite fails.
-    pub async fn unlock(&mut self) -> Result<(), SqlError> {
+    pub async fn unlock(&mut self, mark: Option<&Mark<'_>>) -> Result<(), SqlError> {
         if !std::mem::take(&mut self.locked) {
             return Ok(());
         }
         let mut script = Script::new();
-        script.step("COMMIT;");
+        script.step("COMMIT;".to_owned() + &mark.map(Mark::write).unwrap_or_default());
         self.sql.run(&script, &mut nothing("unlock")).await
     }
 

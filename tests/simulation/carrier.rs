@@ -112,10 +112,6 @@ impl Sql for Carrier {
                         done = index;
                     }
                     world.note(&harm);
-                    let committed = index.checked_sub(1).is_some_and(|last| steps[last] == "COMMIT;");
-                    if committed && self.place == Place::Laptop(self.laptop) && harm.ends_session() {
-                        world.leave_unnoted(self.laptop);
-                    }
                     done += self.suffer(harm, &steps[done..], answer).await?;
                 }
             }

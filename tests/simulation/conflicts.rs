@@ -76,9 +76,8 @@ fn is_real(world: &World, ledger: &Ledger, record: &Recorded) -> bool {
     if matches!(reason, "unique_taken" | "still_referenced" | "change_beats_delete") {
         return true;
     }
-    // Without a base both sides count as changed. Nor can modsync know whether the laptop took the server's row when the
-    // daemon died between the commit and the note of it, and a program has since written over all that tells of it.
-    if world.lost_base() || !world.scenario.agreed || world.unnoted(record.laptop) {
+    // Without a base both sides count as changed.
+    if world.lost_base() || !world.scenario.agreed {
         return true;
     }
     let table = &world.scenario.schema.tables[record.table];

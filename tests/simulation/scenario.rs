@@ -214,11 +214,6 @@ impl Write {
 }
 
 impl Harm {
-    /// Whether the cycle ends at once.
-    pub fn ends_session(&self) -> bool {
-        matches!(self, Self::Crash | Self::Lost | Self::LostButRun(_))
-    }
-
     fn describe(&self, schema: &Schema) -> String {
         match self {
             Self::Write(write) => write.describe(schema),

@@ -44,8 +44,6 @@ pub struct Laptop {
     pub turn: tokio::sync::Mutex<()>,
     pub crash: Notify,
     schedule: Mutex<Schedule>,
-    /// Whether a cycle of it was cut off between its commit here and the note of it.
-    unnoted: Mutex<bool>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,7 +60,6 @@ impl World {
             turn: tokio::sync::Mutex::default(),
             crash: Notify::new(),
             schedule: Mutex::default(),
-            unnoted: Mutex::default(),
         });
         Arc::new(Self {
             laptops: laptops.collect(),
@@ -110,15 +107,6 @@ impl World {
 
     pub fn schedule(&self, laptop: usize) -> MutexGuard<'_, Schedule> {
         locked(&self.laptops[laptop].schedule)
-    }
-
-    pub fn leave_unnoted(&self, laptop: usize) {
-        *locked(&self.laptops[laptop].unnoted) = true;
-    }
-
-    /// Whether a cycle of the laptop was cut off when its own database had committed, and before the journal said so.
-    pub fn unnoted(&self, laptop: usize) -> bool {
-        *locked(&self.laptops[laptop].unnoted)
     }
 
     pub fn lost_base(&self) -> bool {

@@ -1,7 +1,5 @@
 //! The journal of the cycle under way.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
@@ -49,9 +47,6 @@ pub struct JournalTable {
     pub records: Vec<ConflictRecord>,
 }
 
-/// Keys of rows that a cycle left as they were, by table.
-pub type KeptOut = BTreeMap<String, Vec<Key>>;
-
 /// A cycle that was cut off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Interrupted {
@@ -59,8 +54,6 @@ pub struct Interrupted {
     pub cycle: i64,
     /// What it was about to do.
     pub journal: Journal,
-    /// When the laptop's writes are known to be committed: the rows that were left out of them.
-    pub kept_out: Option<KeptOut>,
 }
 
 /// What one cycle is about to do.
@@ -94,20 +87,6 @@ impl History {
         .await
     }
 
-    /// Writes down that the laptop's writes of a cycle are committed, all but those of some rows.
-    ///
-    /// # Errors
-    /// When the disk refuses; then the cycle must not go on.
-    pub(in crate::cycle) async fn taken(&self, cycle: i64, kept_out: &KeptOut) -> Result<(), CycleError> {
-        let kept_out = to_json(kept_out);
-        self.call("write the journal", move |connection| {
-            connection
-                .execute("INSERT OR REPLACE INTO taken VALUES(?1,?2)", params![cycle, kept_out])
-                .map(drop)
-        })
-        .await
-    }
-
     /// Turns the journal of a cycle into its record. From now on `ancestors` are all there are.
     ///
     /// # Errors
@@ -126,7 +105,6 @@ impl History {
             };
             record::write(&transaction, cycle, &summary, &journal.tables)?;
             transaction.execute("DELETE FROM journal WHERE cycle=?1", [cycle])?;
-            transaction.execute("DELETE FROM taken", [])?;
             facts::write_ancestors(&transaction, &ancestors)?;
             transaction.commit()
         })
@@ -138,27 +116,20 @@ impl History {
     /// # Errors
     /// When the file cannot be read.
     pub async fn interrupted(&self) -> Result<Option<Interrupted>, CycleError> {
-        let found: Option<(i64, String, Option<String>)> = self
+        let found: Option<(i64, String)> = self
             .call("read the journal", |connection| {
                 connection
-                    .query_row(
-                        "SELECT cycle, body, kept_out FROM journal LEFT JOIN taken USING(cycle) ORDER BY cycle LIMIT 1",
-                        [],
-                        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-                    )
+                    .query_row("SELECT cycle, body FROM journal ORDER BY cycle LIMIT 1", [], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
                     .optional()
             })
             .await?;
-        let Some((cycle, body, kept_out)) = found else {
+        let Some((cycle, body)) = found else {
             return Ok(None);
         };
         match serde_json::from_str(&body) {
-            Ok(journal) => Ok(Some(Interrupted {
-                cycle,
-                journal,
-                // One that cannot be read is one that is not there: then the rows themselves are asked.
-                kept_out: kept_out.and_then(|text| serde_json::from_str(&text).ok()),
-            })),
+            Ok(journal) => Ok(Some(Interrupted { cycle, journal })),
             Err(error) => {
                 tracing::warn!(cycle, %error, "the journal of an interrupted cycle cannot be read; comparing anew");
                 self.drop_journal(cycle).await?;
