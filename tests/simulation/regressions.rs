@@ -99,6 +99,23 @@ fn nobody_disagrees_where_only_the_server_writes_wherever_a_cycle_is_cut_off() {
     }
 }
 
+/// A row of the server that the laptop took in a cycle that was cut off, and that a program there changed before the next one,
+/// is that program's change of the server's row. Where the daemon died right after its commit it was taken for a change of the
+/// row as it had been before, and disagreed with the server's.
+#[test]
+fn what_the_laptop_took_is_known_though_its_rows_have_changed_since_wherever_a_cycle_is_cut_off() {
+    let folder = tempfile::tempdir_in(super::scratch()).unwrap();
+    for cut in cuts() {
+        let scenario = one_row(vec![
+            Event::Write(write(Place::Server, 10)),
+            cycle(vec![cut]),
+            Event::Write(write(Place::Laptop(0), 20)),
+        ]);
+        let verdict = run(&scenario, folder.path());
+        assert_eq!(verdict.wrong, [""; 0], "{scenario}");
+    }
+}
+
 /// A row that yields its id in a cycle that only pulls stays the laptop's own, wherever that cycle is cut off. Where it died
 /// after the laptop's commit, the next one took the row for one that the server had deleted.
 #[test]

@@ -12,7 +12,7 @@ use crate::doctor::findings::{FileLook, Home, ServiceLook};
 use crate::service::{Folders, Manager, Pair, Scope, Service};
 
 /// The files in the state folder that tell what is in the databases.
-const PRIVATE: [&str; 4] = ["history.db", "base.db", "daemon.json", "logs"];
+const PRIVATE: [&str; 5] = ["history.db", "base.db", "mark.db", "daemon.json", "logs"];
 
 /// Looks at this machine's side. It may block on a slow disk.
 pub(in crate::doctor) fn look(config: &Config, places: &Places, environment: &Environment) -> Home {
