@@ -8,15 +8,15 @@ use modsync::model::{Instant, Value};
 
 pub fn run(data: &[u8]) {
     let berlin = TimeZone::get("Europe/Berlin").unwrap();
-    let text = Value::Text(data.to_vec());
+    let text = Value::Text(data.into());
     let read = Instant::parse(&text, &TimeZone::UTC);
     let _ = Instant::parse(&text, &berlin);
-    assert_eq!(Instant::parse(&Value::Blob(data.to_vec()), &berlin), None);
+    assert_eq!(Instant::parse(&Value::Blob(data.into()), &berlin), None);
     if read.is_some() {
         let spaced = [b" ", data, b"\n"].concat();
-        assert_eq!(Instant::parse(&Value::Text(spaced), &TimeZone::UTC), read);
+        assert_eq!(Instant::parse(&Value::Text(spaced.into()), &TimeZone::UTC), read);
         let zulu = [data.trim_ascii(), b"Z"].concat();
-        if let Some(zulu) = Instant::parse(&Value::Text(zulu), &berlin) {
+        if let Some(zulu) = Instant::parse(&Value::Text(zulu.into()), &berlin) {
             assert_eq!(Some(zulu), read);
         }
     }

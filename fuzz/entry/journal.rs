@@ -53,6 +53,6 @@ pub fn run(data: &[u8]) {
         assert_eq!(read.journal, interrupted.journal);
         assert!(last.is_none_or(|last| serde_json::to_string(&last).is_ok()));
         // What has been read can be the next cycle's.
-        super::block_on(file.history.begin(&read.journal)).unwrap();
+        super::block_on(file.history.begin(read.journal)).unwrap();
     });
 }

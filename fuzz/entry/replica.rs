@@ -171,7 +171,11 @@ impl Answers {
 }
 
 impl Sql for Answers {
-    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+    fn run<'a>(
+        &'a mut self,
+        script: &'a Script<'_>,
+        answer: &'a mut Answer<'a>,
+    ) -> BoxFuture<'a, Result<(), SqlError>> {
         Box::pin(async move { self.play(script, answer) })
     }
 
@@ -181,12 +185,12 @@ impl Sql for Answers {
 }
 
 impl Answers {
-    fn play(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
+    fn play(&mut self, script: &Script<'_>, answer: &mut Answer<'_>) -> Result<(), SqlError> {
         let broken = |message: &str| SqlError {
             kind: SqlErrorKind::Protocol,
             message: message.to_owned(),
         };
-        assert!(script.steps().iter().all(|step| step.ends_with(';')));
+        assert!(script.steps().all(|step| step.ends_with(';')));
         let rows = self.0.pop_front().ok_or_else(|| broken("the input ended"))?;
         for line in rows.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             answer(wire::decode_row(line).map_err(|error| broken(&error.to_string()))?)?;

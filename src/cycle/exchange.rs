@@ -77,7 +77,7 @@ pub struct Origin<'a> {
 
 /// Puts base, local and server side by side for each row that either side changed.
 fn triples(table: &Table, local: TableDelta, server: TableDelta, base: Vec<Row>) -> Vec<Triple> {
-    let base: BTreeMap<Key, Row> = base.into_iter().map(|row| (table.key_of(&row), row)).collect();
+    let mut base: BTreeMap<Key, Row> = base.into_iter().map(|row| (table.key_of(&row), row)).collect();
     let side = |delta: TableDelta| -> BTreeMap<Key, Option<Row>> {
         let deleted = delta.deleted.into_iter().map(|key| (key, None));
         let changed = delta.changed.into_iter().map(|row| {
@@ -91,7 +91,7 @@ fn triples(table: &Table, local: TableDelta, server: TableDelta, base: Vec<Row>)
     let keys: BTreeSet<Key> = local.keys().chain(server.keys()).cloned().collect();
     let mut triples = Vec::with_capacity(keys.len());
     for key in keys {
-        let before = base.get(&key).cloned();
+        let before = base.remove(&key);
         let local = local.remove(&key).unwrap_or_else(|| before.clone());
         let server = server.remove(&key).unwrap_or_else(|| before.clone());
         triples.push(Triple {
@@ -233,7 +233,7 @@ impl Exchange {
 
     /// What the base shall hold for each key that it moves.
     #[must_use]
-    pub fn settled(&self) -> Vec<Vec<Settled>> {
+    pub fn settled(&self) -> Vec<Vec<(&Key, Option<&Row>)>> {
         self.tables.iter().map(TableExchange::outcome).collect()
     }
 }
@@ -309,18 +309,15 @@ impl TableExchange {
         self.keep_out.extend(dropped);
     }
 
-    fn outcome(&self) -> Vec<Settled> {
+    fn outcome(&self) -> Vec<(&Key, Option<&Row>)> {
         let moves = self
             .settled
             .iter()
             .filter(|settled| !self.keep_out.contains(&settled.key));
         moves
             .map(|settled| match self.unpushed.contains(&settled.key) {
-                true => Settled {
-                    agreed: settled.server.clone(),
-                    ..settled.clone()
-                },
-                false => settled.clone(),
+                true => (&settled.key, settled.server.as_ref()),
+                false => (&settled.key, settled.agreed.as_ref()),
             })
             .collect()
     }

@@ -59,7 +59,11 @@ struct Watched {
 }
 
 impl Sql for Watched {
-    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+    fn run<'a>(
+        &'a mut self,
+        script: &'a Script<'_>,
+        answer: &'a mut Answer<'a>,
+    ) -> BoxFuture<'a, Result<(), SqlError>> {
         Box::pin(async move {
             let ran = self.sql.run(script, answer).await;
             if matches!(&ran, Err(error) if error.kind == SqlErrorKind::Corrupt) {

@@ -22,7 +22,7 @@ pub(super) struct Seen {
     /// What the merge went out from where the base is older.
     pub ancestors: Ancestors,
     /// What the server changed, for a second merge where the laptop's programs were faster than the first one.
-    server: Delta,
+    pub server: Delta,
 }
 
 /// Asks both sides at once what they changed, and merges. Begins a new base where the two do not belong together.

@@ -7,7 +7,6 @@ use super::history::{Interrupted, Journal, JournalTable, Written};
 use super::mark::KeptOut;
 use super::{CycleError, Pair};
 use crate::control::types::{CycleSummary, Outcome, TableMoves};
-use crate::merge::Settled;
 use crate::model::{Key, Row, Side, Table};
 
 /// Rows of one table by key.
@@ -66,17 +65,11 @@ impl Pair {
             .base_rows(keys)
             .await
             .map_err(|error| CycleError::of_sql(Side::Server, error))?;
-        let settled: Vec<Vec<Settled>> = by_key(local.tables(), rows)
-            .into_iter()
+        let rows = by_key(local.tables(), rows);
+        let settled: Vec<Vec<_>> = rows
+            .iter()
             .zip(keys)
-            .map(|(mut rows, keys)| {
-                let settle = |key: &Key| Settled {
-                    key: key.clone(),
-                    server: None,
-                    agreed: rows.remove(key),
-                };
-                keys.iter().map(settle).collect()
-            })
+            .map(|(rows, keys)| keys.iter().map(|key| (key, rows.get(key))).collect())
             .collect();
         local
             .settle(&settled, &journal.from, &journal.to)

@@ -137,6 +137,8 @@ async fn one_round(
             });
         }
     };
+    // From here on nothing is merged a second time.
+    drop(seen.server);
     if let Some(plan) = plan {
         must_be(plan, &plan_id(&seen.from, &exchange))?;
     }
@@ -234,7 +236,7 @@ async fn carry_out(
         tables: report::journal_tables(&pair.layout, exchange),
     };
     let begun = journal(pair, &exchange, account.tell(pair, &exchange));
-    let cycle = pair.history.begin(&begun).await?;
+    let cycle = pair.history.begin(begun).await?;
 
     phase(Phase::Merge);
     merge_into_local(pair, request, (cycle, &to), &mut exchange).await?;

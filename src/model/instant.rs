@@ -266,7 +266,7 @@ mod tests {
             assert_eq!(read(text, "UTC"), None, "{text}");
         }
         assert_eq!(read(Value::Null, "UTC"), None);
-        assert_eq!(read(Value::Blob(b"2025-11-23".to_vec()), "UTC"), None);
+        assert_eq!(read(Value::Blob((*b"2025-11-23").into()), "UTC"), None);
         assert_eq!(read(Value::real(f64::NAN), "UTC"), None);
         assert_eq!(read(Value::real(f64::NEG_INFINITY), "UTC"), None);
     }
@@ -275,7 +275,7 @@ mod tests {
         #[test]
         fn nothing_panics(bytes: Vec<u8>, number: i64, bits: u64, text in "[-+0-9TtZz:. ]{0,30}") {
             let zone = TimeZone::get("Europe/Berlin").unwrap();
-            for value in [Value::Text(bytes), Value::text(text), Value::Integer(number), Value::real(f64::from_bits(bits))] {
+            for value in [Value::Text(bytes.into()), Value::text(text), Value::Integer(number), Value::real(f64::from_bits(bits))] {
                 let _ = Instant::parse(&value, &zone);
             }
         }

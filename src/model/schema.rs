@@ -200,7 +200,7 @@ impl Column {
     pub fn fold(&self, value: &Value) -> Value {
         match (value, self.collation) {
             (Value::Real(real), _) => whole(real.get()).map_or_else(|| value.clone(), Value::Integer),
-            (Value::Text(bytes), Collation::NoCase) => Value::Text(bytes.to_ascii_lowercase()),
+            (Value::Text(bytes), Collation::NoCase) => Value::Text(bytes.to_ascii_lowercase().into()),
             (Value::Text(bytes), Collation::RTrim) => {
                 let end = bytes.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1);
                 Value::Text(bytes.iter().take(end).copied().collect())

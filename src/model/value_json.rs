@@ -51,8 +51,8 @@ impl<'de> Deserialize<'de> for Value {
             Form::Special(Special::Real(hex)) => {
                 Self::Real(Real::from_bits(u64::from_str_radix(&hex, 16).map_err(|_| bad_hex())?))
             }
-            Form::Special(Special::Text(hex)) => Self::Text(from_hex(hex.as_bytes()).ok_or_else(bad_hex)?),
-            Form::Special(Special::Blob(hex)) => Self::Blob(from_hex(hex.as_bytes()).ok_or_else(bad_hex)?),
+            Form::Special(Special::Text(hex)) => Self::Text(from_hex(hex.as_bytes()).ok_or_else(bad_hex)?.into()),
+            Form::Special(Special::Blob(hex)) => Self::Blob(from_hex(hex.as_bytes()).ok_or_else(bad_hex)?.into()),
         })
     }
 }
@@ -97,9 +97,9 @@ mod tests {
             Value::real(f64::from_bits(1)),
             Value::text(""),
             Value::text("a\0b\n\u{1f600}"),
-            Value::Text(vec![0xff, 0]),
-            Value::Blob(vec![]),
-            Value::Blob(vec![0, 0xff, 0x7f]),
+            Value::Text([0xff, 0].into()),
+            Value::Blob([].into()),
+            Value::Blob([0, 0xff, 0x7f].into()),
         ];
         for value in values {
             let json = serde_json::to_string(&value).unwrap();

@@ -73,7 +73,7 @@ impl Fields {
 
     pub fn blob(&mut self) -> Result<Vec<u8>, SqlError> {
         match self.value()? {
-            Value::Blob(bytes) => Ok(bytes),
+            Value::Blob(bytes) => Ok(bytes.to_vec()),
             _ => Err(self.wrong()),
         }
     }

@@ -35,7 +35,7 @@ impl Replica {
 }
 
 /// Adds the steps that count.
-pub(super) fn ask(script: &mut Script, tables: &[Table]) {
+pub(super) fn ask(script: &mut Script<'_>, tables: &[Table]) {
     for table in tables {
         let name = literal(&Value::text(table.name.as_str()));
         script.step(format!(

@@ -14,6 +14,8 @@ use super::{Answer, Field, Script, Sql, SqlError, SqlErrorKind, wire};
 
 /// How many rows wait for a slow taker.
 const ROWS_AHEAD: usize = 64;
+/// How many steps are made before their turn.
+const STEPS_AHEAD: usize = 64;
 
 /// A database on this machine. SQLite calls block, so they run on a thread that belongs to the connection.
 ///
@@ -25,7 +27,7 @@ pub struct LocalSql {
 }
 
 struct Job {
-    script: Script,
+    steps: mpsc::Receiver<String>,
     rows: mpsc::Sender<Result<Vec<Field>, SqlError>>,
 }
 
@@ -66,17 +68,27 @@ impl LocalSql {
         })
     }
 
-    async fn run_to_the_end(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
+    async fn run_to_the_end(&mut self, script: &Script<'_>, answer: &mut Answer<'_>) -> Result<(), SqlError> {
+        let (going, steps) = mpsc::channel(STEPS_AHEAD);
         let (rows, mut coming) = mpsc::channel(ROWS_AHEAD);
         let jobs = self.jobs.take().ok_or_else(ended)?;
-        jobs.send(Job {
-            script: script.clone(),
-            rows,
-        })
-        .map_err(|_| ended())?;
-        while let Some(row) = coming.recv().await {
-            answer(row?)?;
-        }
+        jobs.send(Job { steps, rows }).map_err(|_| ended())?;
+        let give = async move {
+            for step in script.steps() {
+                if going.send(step.into_owned()).await.is_err() {
+                    // A step failed; the other half hears why.
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let take = async {
+            while let Some(row) = coming.recv().await {
+                answer(row?)?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(give, take)?;
         // Only a run that came to its end leaves the connection usable: any other way out of here ends the thread.
         self.jobs = Some(jobs);
         Ok(())
@@ -84,7 +96,11 @@ impl LocalSql {
 }
 
 impl Sql for LocalSql {
-    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+    fn run<'a>(
+        &'a mut self,
+        script: &'a Script<'_>,
+        answer: &'a mut Answer<'a>,
+    ) -> BoxFuture<'a, Result<(), SqlError>> {
         Box::pin(self.run_to_the_end(script, answer))
     }
 
@@ -106,13 +122,13 @@ impl Drop for LocalSql {
 
 /// Runs scripts until the first error, or until nobody asks any more.
 fn work(connection: &Connection, action: &str, queue: &std_mpsc::Receiver<Job>) {
-    while let Ok(Job { script, rows }) = queue.recv() {
-        for step in script.steps() {
+    while let Ok(Job { mut steps, rows }) = queue.recv() {
+        while let Some(step) = steps.blocking_recv() {
             let mut sink = |line: &[u8]| {
                 let row = wire::decode_row(line).map_err(|error| Some(protocol(action, &error)))?;
                 rows.blocking_send(Ok(row)).map_err(|_| None)
             };
-            let error = match sqlite::run_step(connection, step, &mut sink) {
+            let error = match sqlite::run_step(connection, &step, &mut sink) {
                 Ok(()) if rows.is_closed() => None,
                 Ok(()) => continue,
                 Err(StepError::Sqlite(error)) => Some(sqlite::describe(&error, action)),

@@ -41,7 +41,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use answer::Fields;
 use changes::ChangesReader;
-use statements::TableSql;
+use statements::{TableSql, statements};
 use wire::{encode_sql, literal};
 
 use crate::model::{Delta, Key, Row, Schema, Side, Table};
@@ -158,11 +158,7 @@ impl Replica {
     }
 
     fn statements(&self) -> Vec<TableSql<'_>> {
-        self.tables
-            .iter()
-            .enumerate()
-            .map(|(index, table)| TableSql::new(index, table))
-            .collect()
+        statements(&self.tables)
     }
 
     /// The tables that are synced, as this side has them.
@@ -261,7 +257,7 @@ impl Replica {
         }
         let widths: Vec<usize> = self.tables.iter().map(|table| table.columns.len()).collect();
         let mut rows: Vec<Vec<Row>> = vec![Vec::new(); widths.len()];
-        if script.steps().is_empty() {
+        if script.is_empty() {
             return Ok(rows);
         }
         self.sql

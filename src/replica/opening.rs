@@ -174,7 +174,7 @@ async fn both_files(sql: &mut dyn Sql, opening: &Opening<'_>) -> Result<schema::
     }
 }
 
-fn base_script(opening: &Opening<'_>) -> Script {
+fn base_script(opening: &Opening<'_>) -> Script<'static> {
     let mut script = Script::new();
     script.step(format!("ATTACH {} AS base;", literal(&Value::text(opening.sidecar))));
     script.step(

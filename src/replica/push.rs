@@ -1,13 +1,12 @@
 //! Guarded writes, and the base's move that follows them.
 
 use super::answer::{self, Fields, missing, nothing};
-use super::statements::TableSql;
+use super::statements::{TableSql, statements};
 use super::{
     FORMAT, Generation, KEYS_A_QUERY, Mark, Replica, Script, SqlError, SqlErrorKind, counts, names, readback, values,
 };
 use crate::control::types::SideCounts;
-use crate::merge::Settled;
-use crate::model::{Key, RowOp, Table, Trigger};
+use crate::model::{Key, Row, RowOp, Table, Trigger};
 
 /// Writes for one side, and what goes with them in the same request.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +61,7 @@ impl Replica {
     /// When the session or SQLite fails. Then either all writes whose guards held are there or none; where the
     /// connection was lost nobody knows which, and the next comparison tells.
     pub async fn push(&mut self, push: &Push<'_>) -> Result<Pushed, SqlError> {
-        let script = self.push_script(push);
+        let script = self.push_script(push, &statements(&self.tables));
         let none = || self.tables.iter().map(|_| Vec::new()).collect::<Vec<Vec<usize>>>();
         let (mut refused, mut barred) = (none(), none());
         let ops: Vec<usize> = push.ops.iter().map(Vec::len).collect();
@@ -118,8 +117,7 @@ impl Replica {
         })
     }
 
-    fn push_script(&self, push: &Push<'_>) -> Script {
-        let statements = self.statements();
+    fn push_script<'s>(&self, push: &'s Push<'_>, statements: &[TableSql<'s>]) -> Script<'s> {
         let touched: Vec<&TableSql<'_>> = statements
             .iter()
             .zip(&push.ops)
@@ -129,13 +127,11 @@ impl Replica {
         let mut script = Script::new();
         // Before the backup, too: it takes long, and one of a file that was replaced is of no use.
         script.step(ASSERT_FILE.to_owned() + &self.assert_base(push));
-        for sql in &statements {
+        for sql in statements {
             script.step(sql.clear());
         }
-        for (sql, ops) in statements.iter().zip(&push.ops) {
-            for (seq, op) in ops.iter().enumerate() {
-                script.step(sql.stage(seq, op));
-            }
+        for (&sql, ops) in statements.iter().zip(&push.ops) {
+            script.steps_of(move || ops.iter().enumerate().map(move |(seq, op)| sql.stage(seq, op)));
         }
         if let Some(backup) = push.backup {
             script.backup(backup);
@@ -144,10 +140,10 @@ impl Replica {
         // next word. Rows that are written while no base knows of it could not be told from another program's.
         let mut writes = String::new();
         if !touched.is_empty() {
-            writes += &self.transaction(&statements, push);
+            writes += &self.transaction(statements, push);
         }
         if let Some(advance) = &push.advance {
-            writes += &self.advance_step(&statements, advance);
+            writes += &self.advance_step(statements, advance);
         }
         if !writes.is_empty() {
             script.step(writes);
@@ -305,22 +301,26 @@ impl Replica {
         sql + &self.set_generation(advance.to) + "COMMIT;"
     }
 
-    /// Moves the base, row by row, to what the cycle settled: the laptop's way, where sending rows costs nothing.
+    /// Moves the base, row by row, to what the cycle settled (by table, each key's row): the laptop's way, where sending
+    /// rows costs nothing.
     ///
     /// # Errors
     /// When SQLite fails; then the base has not moved.
-    pub async fn settle(&mut self, rows: &[Vec<Settled>], from: &Generation, to: &Generation) -> Result<(), SqlError> {
-        let statements = self.statements();
+    pub async fn settle(
+        &mut self,
+        rows: &[Vec<(&Key, Option<&Row>)>],
+        from: &Generation,
+        to: &Generation,
+    ) -> Result<(), SqlError> {
         let mut script = Script::new();
         let mut moves = format!("BEGIN;{}", self.assert_generation(from));
-        for (table, settled) in statements.iter().zip(rows) {
+        for (table, settled) in statements(&self.tables).into_iter().zip(rows) {
             script.step(table.clear());
-            for row in settled {
-                script.step(match &row.agreed {
-                    Some(agreed) => table.stage_settled(agreed),
-                    None => table.stage_absent(&row.key),
-                });
-            }
+            let stage = move |(key, agreed): &(&Key, Option<&Row>)| match agreed {
+                Some(agreed) => table.stage_settled(agreed),
+                None => table.stage_absent(key),
+            };
+            script.steps_of(move || settled.iter().map(stage));
             moves += &table.advance_by_patch();
         }
         script.step(moves + &self.set_generation(to) + "COMMIT;");

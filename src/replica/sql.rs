@@ -1,5 +1,8 @@
 //! The seam: SQL lines in, rows out. See `docs/protocol.md` for the wire form.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use super::wire::literal;
@@ -8,14 +11,23 @@ use crate::model::Value;
 /// Steps to run in order. The first error ends the script *and the session*: nothing after it runs, an open
 /// transaction is rolled back. That is what makes it safe to send a whole transaction, or a backup and the push that
 /// must not happen without it, in one request.
-#[derive(Clone, Debug, Default)]
-pub struct Script {
-    steps: Vec<String>,
-    /// The step that makes a backup, and the backup's path.
+#[derive(Clone, Default)]
+pub struct Script<'a> {
+    parts: Vec<Part<'a>>,
+    /// The part that makes a backup, and the backup's path.
     backup: Option<(usize, String)>,
 }
 
-impl Script {
+#[derive(Clone)]
+enum Part<'a> {
+    Step(String),
+    /// Steps that are made one by one while the script runs.
+    Steps(Arc<dyn Fn() -> Steps<'a> + Send + Sync + 'a>),
+}
+
+type Steps<'a> = Box<dyn Iterator<Item = String> + Send + 'a>;
+
+impl<'a> Script<'a> {
     /// An empty script.
     #[must_use]
     pub fn new() -> Self {
@@ -25,20 +37,42 @@ impl Script {
     /// Adds one step: either exactly one `SELECT` (whose rows become answer rows; every column must be wire-encoded
     /// text) or any number of other statements, which must print nothing. Ends with `;`.
     pub fn step(&mut self, sql: impl Into<String>) -> &mut Self {
-        self.steps.push(sql.into());
+        self.parts.push(Part::Step(sql.into()));
+        self
+    }
+
+    /// Adds any number of such steps, each made when its turn comes: the statements of many rows are several times as large
+    /// as the rows, and are never in memory together.
+    pub fn steps_of<I>(&mut self, steps: impl Fn() -> I + Send + Sync + 'a) -> &mut Self
+    where
+        I: Iterator<Item = String> + Send + 'a,
+    {
+        self.parts.push(Part::Steps(Arc::new(move || Box::new(steps()))));
         self
     }
 
     /// Adds the step that copies the database into a new file beside it. At most one to a script.
     pub fn backup(&mut self, path: &str) -> &mut Self {
-        self.backup = Some((self.steps.len(), path.to_owned()));
+        self.backup = Some((self.parts.len(), path.to_owned()));
         self.step(format!("VACUUM main INTO {};", literal(&Value::text(path))))
     }
 
     /// The steps, in order.
+    pub fn steps(&self) -> impl Iterator<Item = Cow<'_, str>> + Send {
+        self.parts
+            .iter()
+            .flat_map(|part| -> Box<dyn Iterator<Item = Cow<'_, str>> + Send> {
+                match part {
+                    Part::Step(sql) => Box::new(std::iter::once(Cow::Borrowed(sql.as_str()))),
+                    Part::Steps(make) => Box::new(make().map(Cow::Owned)),
+                }
+            })
+    }
+
+    /// Whether nothing was added.
     #[must_use]
-    pub fn steps(&self) -> &[String] {
-        &self.steps
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
     }
 
     /// The script without its backup, and the backup's path: for a carrier that runs the steps elsewhere than beside
@@ -50,7 +84,7 @@ impl Script {
             return (rest, None);
         };
         rest.backup = None;
-        rest.steps.remove(*step);
+        rest.parts.remove(*step);
         (rest, Some(path))
     }
 }
@@ -73,7 +107,8 @@ pub trait Sql: Send {
     ///
     /// # Errors
     /// See [`SqlError`]. After any error the session is gone, and the caller has to open a new one.
-    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>>;
+    fn run<'a>(&'a mut self, script: &'a Script<'_>, answer: &'a mut Answer<'a>)
+    -> BoxFuture<'a, Result<(), SqlError>>;
 
     /// Whether it can be used: not after an error, nor after a run that was cut off.
     fn is_open(&self) -> bool;

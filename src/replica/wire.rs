@@ -93,9 +93,9 @@ fn decode_field(field: &[u8]) -> Option<Field> {
         b'n' if body.is_empty() => Value::Null,
         b'i' => Value::Integer(integer(body)?),
         b'f' => Value::Real(real(body)?),
-        b't' => Value::Text(printable(body)?.into()),
-        b'x' => Value::Text(from_hex(body)?),
-        b'b' => Value::Blob(from_hex(body)?),
+        b't' => Value::Text(printable(body)?.as_bytes().into()),
+        b'x' => Value::Text(from_hex(body)?.into()),
+        b'b' => Value::Blob(from_hex(body)?.into()),
         _ => return None,
     };
     Some(Field::Value(value))
@@ -142,12 +142,12 @@ mod tests {
             Value::Integer(-12),
             Value::real(f64::INFINITY),
             Value::text("it's"),
-            Value::Text(vec![10, 0, 255]),
-            Value::Blob(vec![0]),
+            Value::Text([10, 0, 255].into()),
+            Value::Blob([0].into()),
         ];
         let mut expected: Vec<Field> = values.into_iter().map(Field::Value).collect();
         expected.push(Field::Same);
-        expected.extend([Value::text(""), Value::text(""), Value::Blob(vec![])].map(Field::Value));
+        expected.extend([Value::text(""), Value::text(""), Value::Blob([].into())].map(Field::Value));
         assert_eq!(row, expected);
     }
 
@@ -187,6 +187,6 @@ mod tests {
         assert_eq!(literal(&Value::real(-0.0)), "ieee754_from_blob(X'8000000000000000')");
         assert_eq!(literal(&Value::text("it's; --")), "'it''s; --'");
         assert_eq!(literal(&Value::text("a\nb")), "CAST(X'610A62' AS TEXT)");
-        assert_eq!(literal(&Value::Blob(vec![0, 255])), "X'00FF'");
+        assert_eq!(literal(&Value::Blob([0, 255].into())), "X'00FF'");
     }
 }

@@ -4,19 +4,21 @@ mod failure;
 mod hello;
 mod launch;
 mod lines;
+mod outgoing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 pub use hello::{DatabaseState, Engine, FileFacts, Hello, Space};
 
 use self::failure::Stderr;
 use self::lines::Lines;
+use self::outgoing::{Outgoing, lines_of};
 use super::{Traffic, Transport, TransportError};
 use crate::config::EngineChoice;
 use crate::random;
@@ -185,18 +187,14 @@ impl Session {
 
     /// Sends a script and takes the lines of its answer. Sending and receiving go on side by side: an engine that
     /// cannot get rid of its rows takes no further steps.
-    async fn request(&mut self, script: &Script, take: &mut TakeLine<'_>) -> Result<(), Stop> {
+    async fn request(&mut self, script: &Script<'_>, take: &mut TakeLine<'_>) -> Result<(), Stop> {
         if self.broken {
             return Err(lost("the session ended with an earlier error".to_owned()).into());
         }
         // Also when the caller gives up waiting.
         self.broken = true;
         let marker = format!("{} {}", self.token, self.requests);
-        let request = text_of(script, &marker);
-        let mut outgoing = Outgoing {
-            unsent: request.as_bytes(),
-            done: false,
-        };
+        let mut outgoing = Outgoing::new(lines_of(script, &marker));
         let mut deadline = Instant::now() + self.patience;
         loop {
             tokio::select! {
@@ -218,7 +216,7 @@ impl Session {
         self.requests += 1;
         self.traffic.add_round_trip();
         // Nothing of ours can answer a marker that was not sent. A flush that is still to come would change nothing.
-        self.broken = !outgoing.unsent.is_empty();
+        self.broken = !outgoing.is_sent();
         Ok(())
     }
 
@@ -251,7 +249,11 @@ impl Session {
 }
 
 impl Sql for Session {
-    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+    fn run<'a>(
+        &'a mut self,
+        script: &'a Script<'_>,
+        answer: &'a mut Answer<'a>,
+    ) -> BoxFuture<'a, Result<(), SqlError>> {
         Box::pin(async move {
             let (limit, mut kept) = (self.max_answer, 0_usize);
             let taken = self
@@ -282,28 +284,6 @@ impl Sql for Session {
 /// Takes one line of an answer.
 type TakeLine<'a> = dyn FnMut(&[u8]) -> Result<(), SqlError> + Send + 'a;
 
-/// The part of a request that is still to be sent.
-struct Outgoing<'a> {
-    unsent: &'a [u8],
-    done: bool,
-}
-
-impl Outgoing<'_> {
-    /// Sends as much as the line takes. Nothing is lost when the wait is given up.
-    async fn send_some(&mut self, stdin: &mut (impl AsyncWrite + Unpin)) {
-        if self.unsent.is_empty() {
-            // An error here or below means that the engine is gone; its output says why.
-            let _ = stdin.flush().await;
-            self.done = true;
-            return;
-        }
-        match stdin.write(self.unsent).await {
-            Ok(count @ 1..) => self.unsent = self.unsent.get(count..).unwrap_or_default(),
-            _ => self.done = true,
-        }
-    }
-}
-
 /// Why a request came to no end.
 enum Stop {
     /// The engine's output ended; its standard error may say why.
@@ -316,21 +296,6 @@ impl From<SqlError> for Stop {
     fn from(error: SqlError) -> Self {
         Self::Error(error)
     }
-}
-
-/// What is sent for a script. A step of several lines is announced, since an engine reads lines.
-fn text_of(script: &Script, marker: &str) -> String {
-    let mut text = String::new();
-    for step in script.steps() {
-        let breaks = step.matches('\n').count();
-        if breaks > 0 {
-            text.push_str(&format!("--+{}\n", breaks + 1));
-        }
-        text.push_str(step);
-        text.push('\n');
-    }
-    text.push_str(&format!("SELECT '{marker}';\n"));
-    text
 }
 
 /// Data in a database cannot foresee it.

@@ -179,10 +179,14 @@ struct Liar {
 }
 
 impl Sql for Liar {
-    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+    fn run<'a>(
+        &'a mut self,
+        script: &'a Script<'_>,
+        answer: &'a mut Answer<'a>,
+    ) -> BoxFuture<'a, Result<(), SqlError>> {
         Box::pin(async move {
             for step in script.steps() {
-                let told = self.answer(step).await;
+                let told = self.answer(&step).await;
                 let taken = told.and_then(|told| take(&told, answer));
                 if taken.is_err() {
                     self.open = false;

@@ -101,7 +101,7 @@ fn create(database: &Path) {
         .unwrap();
 }
 
-fn script(steps: &[&str]) -> Script {
+fn script(steps: &[&str]) -> Script<'static> {
     let mut script = Script::new();
     for step in steps {
         script.step(*step);

@@ -99,8 +99,8 @@ fn corner_cases() -> Vec<Value> {
     values.extend(reals.map(Value::real));
     values.extend(bits.map(|bits| Value::Real(Real::from_bits(bits))));
     values.extend(integers.map(Value::Integer));
-    values.extend(bytes.map(|bytes| Value::Text(bytes.to_vec())));
-    values.extend(bytes.map(|bytes| Value::Blob(bytes.to_vec())));
+    values.extend(bytes.map(|bytes| Value::Text(bytes.into())));
+    values.extend(bytes.map(|bytes| Value::Blob(bytes.into())));
     values
 }
 
@@ -112,8 +112,8 @@ fn any_value() -> impl Strategy<Value = Value> {
         real.prop_map(|bits| Value::Real(Real::from_bits(bits))),
         any::<String>().prop_map(Value::text),
         "[ -~]{0,20}".prop_map(Value::text),
-        bytes().prop_map(Value::Text),
-        bytes().prop_map(Value::Blob),
+        bytes().prop_map(|bytes| Value::Text(bytes.into())),
+        bytes().prop_map(|bytes| Value::Blob(bytes.into())),
     ]
 }
 

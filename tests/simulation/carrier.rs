@@ -1,5 +1,6 @@
 //! The way to a database, with faults on it: what the real cycle is given in the place of a file and a network.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -94,17 +95,21 @@ struct Carrier {
 }
 
 impl Sql for Carrier {
-    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+    fn run<'a>(
+        &'a mut self,
+        script: &'a Script<'_>,
+        answer: &'a mut Answer<'a>,
+    ) -> BoxFuture<'a, Result<(), SqlError>> {
         Box::pin(async move {
             let world = Arc::clone(&self.world);
             // One side after the other, in the order in which they were asked: so a run can be run again.
             let _turn = world.laptops[self.laptop].turn.lock().await;
-            let steps = script.steps();
+            let steps: Vec<String> = script.steps().map(Cow::into_owned).collect();
             self.cut = None;
             let mut done = 0;
             for index in 0..=steps.len() {
                 world.haunt().await;
-                let due = world.schedule(self.laptop).due(steps, index);
+                let due = world.schedule(self.laptop).due(&steps, index);
                 for harm in due {
                     // Another fault of this moment may have let a step go already.
                     if done < index {
@@ -198,7 +203,7 @@ impl Carrier {
     }
 }
 
-pub fn script(steps: &[String]) -> Script {
+pub fn script(steps: &[String]) -> Script<'static> {
     let mut script = Script::new();
     for step in steps {
         script.step(step.clone());

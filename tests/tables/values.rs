@@ -59,9 +59,9 @@ fn values() -> Vec<Value> {
         b"=",
         b"n",
     ];
-    values.extend(texts.map(|bytes| Value::Text(bytes.to_vec())));
+    values.extend(texts.map(|bytes| Value::Text(bytes.into())));
     let blobs: [&[u8]; 4] = [b"", b"\0", b"1", b"\xff\x00\x0a"];
-    values.extend(blobs.map(|bytes| Value::Blob(bytes.to_vec())));
+    values.extend(blobs.map(|bytes| Value::Blob(bytes.into())));
     values
 }
 
@@ -101,7 +101,7 @@ async fn every_change_of_a_value_is_seen() {
         Value::Integer(1),
         Value::real(1.0),
         Value::text("1"),
-        Value::Blob(b"1".to_vec()),
+        Value::Blob((*b"1").into()),
         Value::real(0.0),
         Value::real(-0.0),
         Value::Integer(0),

@@ -1,5 +1,6 @@
 //! The record's file: its tables, how it is opened, and what is damage.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -116,4 +117,34 @@ pub(super) fn refused(action: &str, path: &Path, error: &rusqlite::Error) -> Cyc
 /// text would be refused by NOT NULL's reader, never taken for data.
 pub(super) fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// How long a value is as JSON, in bytes.
+pub(super) fn json_length<T: Serialize>(value: &T) -> rusqlite::Result<i64> {
+    struct Count(usize);
+    impl Write for &mut Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    write_json(&mut count, value)?;
+    // What is longer SQLite refuses.
+    Ok(i64::try_from(count.0).unwrap_or(i64::MAX))
+}
+
+/// Writes a value as JSON, piece by piece.
+pub(super) fn write_json<T: Serialize>(mut to: impl Write, value: &T) -> rusqlite::Result<()> {
+    let written = serde_json::to_writer(&mut to, value).map_err(io::Error::from);
+    written.and_then(|()| to.flush()).map_err(of_io)
+}
+
+/// SQLite's own error, where it is one that came through a reader or a writer.
+pub(super) fn of_io(error: io::Error) -> rusqlite::Error {
+    let other = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
+    error.downcast().unwrap_or_else(other)
 }

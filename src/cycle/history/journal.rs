@@ -1,9 +1,11 @@
 //! The journal of the cycle under way.
 
-use rusqlite::{OptionalExtension as _, params};
+use std::io::{BufReader, BufWriter};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
-use super::file::to_json;
+use super::file::{json_length, of_io, to_json, write_json};
 use super::{History, facts, record};
 use crate::control::types::{ConflictRecord, CycleSummary};
 use crate::cycle::CycleError;
@@ -69,18 +71,25 @@ pub struct Journal {
     pub tables: Vec<JournalTable>,
 }
 
+/// How much of a journal is written or read at a time, in bytes.
+const PIECE: usize = 64 * 1024;
+
 impl History {
     /// Writes down what a cycle is about to do and gives it its number.
     ///
     /// # Errors
     /// When the disk refuses; then the cycle must not go on.
-    pub async fn begin(&self, journal: &Journal) -> Result<i64, CycleError> {
-        let (body, summary) = (to_json(journal), to_json(&journal.summary));
+    pub async fn begin(&self, journal: Journal) -> Result<i64, CycleError> {
         self.call("write the journal", move |connection| {
+            let length = json_length(&journal)?;
             let transaction = connection.transaction()?;
-            transaction.execute("INSERT INTO cycle(summary) VALUES(?1)", [&summary])?;
+            transaction.execute("INSERT INTO cycle(summary) VALUES(?1)", [to_json(&journal.summary)])?;
             let cycle = transaction.last_insert_rowid();
-            transaction.execute("INSERT INTO journal(cycle, body) VALUES(?1, ?2)", params![cycle, body])?;
+            // As a text it would be in memory several times, and it tells of every row.
+            let room = params![cycle, length];
+            transaction.execute("INSERT INTO journal(cycle, body) VALUES(?1, zeroblob(?2))", room)?;
+            let body = transaction.blob_open("main", "journal", "body", cycle, false)?;
+            write_json(BufWriter::with_capacity(PIECE, body), &journal)?;
             transaction.commit()?;
             Ok(cycle)
         })
@@ -116,19 +125,11 @@ impl History {
     /// # Errors
     /// When the file cannot be read.
     pub async fn interrupted(&self) -> Result<Option<Interrupted>, CycleError> {
-        let found: Option<(i64, String)> = self
-            .call("read the journal", |connection| {
-                connection
-                    .query_row("SELECT cycle, body FROM journal ORDER BY cycle LIMIT 1", [], |row| {
-                        Ok((row.get(0)?, row.get(1)?))
-                    })
-                    .optional()
-            })
-            .await?;
-        let Some((cycle, body)) = found else {
+        let found = self.call("read the journal", read).await?;
+        let Some((cycle, journal)) = found else {
             return Ok(None);
         };
-        match serde_json::from_str(&body) {
+        match journal {
             Ok(journal) => Ok(Some(Interrupted { cycle, journal })),
             Err(error) => {
                 tracing::warn!(cycle, %error, "the journal of an interrupted cycle cannot be read; comparing anew");
@@ -150,5 +151,18 @@ impl History {
             transaction.commit()
         })
         .await
+    }
+}
+
+/// The first journal: its cycle, and what it says if it can be read.
+fn read(connection: &mut Connection) -> rusqlite::Result<Option<(i64, serde_json::Result<Journal>)>> {
+    let first = connection.query_row("SELECT cycle FROM journal ORDER BY cycle LIMIT 1", [], |row| row.get(0));
+    let Some(cycle) = first.optional()? else {
+        return Ok(None);
+    };
+    let body = connection.blob_open("main", "journal", "body", cycle, true)?;
+    match serde_json::from_reader(BufReader::with_capacity(PIECE, body)) {
+        Err(error) if serde_json::Error::is_io(&error) => Err(of_io(error.into())),
+        journal => Ok(Some((cycle, journal))),
     }
 }

@@ -60,7 +60,7 @@ async fn so_is_one_that_was_damaged_while_it_was_open() {
 async fn recorded(folder: &Path, cycles: i64, bytes: usize) -> History {
     let (history, _) = History::open(&folder.join("history.db")).unwrap();
     for number in 0..cycles {
-        let row = vec![Value::Integer(number), Value::Blob(vec![7; bytes])];
+        let row = vec![Value::Integer(number), Value::Blob(vec![7; bytes].into())];
         let started = began(number);
         let conflict = Conflict {
             key: vec![Value::Integer(number)],
@@ -95,7 +95,7 @@ async fn recorded(folder: &Path, cycles: i64, bytes: usize) -> History {
             },
             tables: vec![table],
         };
-        let cycle = history.begin(&journal).await.unwrap();
+        let cycle = history.begin(journal.clone()).await.unwrap();
         history.end(cycle, journal, Ancestors::default()).await.unwrap();
     }
     history
@@ -182,7 +182,7 @@ async fn the_journal_and_the_facts_are_never_forgotten() {
         summary: CycleSummary::default(),
         tables: Vec::new(),
     };
-    history.begin(&journal).await.unwrap();
+    history.begin(journal.clone()).await.unwrap();
     let keep = Keep {
         since: Timestamp::MAX,
         max_size: 0,
@@ -193,7 +193,7 @@ async fn the_journal_and_the_facts_are_never_forgotten() {
     assert_eq!(history.ancestors().await.unwrap(), ancestors);
     // What is forgotten leaves the numbers as they were.
     history.end(4, journal.clone(), Ancestors::default()).await.unwrap();
-    assert_eq!(history.begin(&journal).await.unwrap(), 5);
+    assert_eq!(history.begin(journal.clone()).await.unwrap(), 5);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ pub use reader::{Reader, affinity};
 
 /// The steps that read the schema.
 #[must_use]
-pub fn script() -> Script {
+pub fn script() -> Script<'static> {
     let ordinary = "m.type='table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND m.sql NOT LIKE 'CREATE VIRTUAL%'";
     let select = |tag: &str, columns: &[&str], from: String| {
         let fields: Vec<String> = columns.iter().map(|column| encode_sql(column)).collect();

@@ -365,7 +365,7 @@ fn known_collation(name: &str) -> Option<Collation> {
 
 fn text(value: Value) -> Option<String> {
     match value {
-        Value::Text(bytes) => String::from_utf8(bytes).ok(),
+        Value::Text(bytes) => String::from_utf8(bytes.to_vec()).ok(),
         _ => None,
     }
 }

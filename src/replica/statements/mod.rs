@@ -31,10 +31,16 @@ use super::wire::literal;
 use crate::model::{Affinity, Collation, Column, Table, Value};
 
 /// The statements for one table of one side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct TableSql<'a> {
     index: usize,
     table: &'a Table,
+}
+
+/// For all tables of a layout.
+pub fn statements(tables: &[Table]) -> Vec<TableSql<'_>> {
+    let numbered = tables.iter().enumerate();
+    numbered.map(|(index, table)| TableSql::new(index, table)).collect()
 }
 
 impl<'a> TableSql<'a> {

@@ -71,8 +71,8 @@ impl FileSql {
         Ok((session, hello))
     }
 
-    async fn serve(&mut self, script: &Script, answer: &mut Answer<'_>) -> Result<(), SqlError> {
-        if script.steps() == [LOOK] {
+    async fn serve(&mut self, script: &Script<'_>, answer: &mut Answer<'_>) -> Result<(), SqlError> {
+        if script.steps().eq([LOOK]) {
             return self.look(answer).await;
         }
         let mut sight = self.freshen().await?;
@@ -105,7 +105,7 @@ impl FileSql {
         ))
     }
 
-    async fn run_here(&mut self, script: &Script) -> Result<Vec<Vec<Field>>, SqlError> {
+    async fn run_here(&mut self, script: &Script<'_>) -> Result<Vec<Vec<Field>>, SqlError> {
         let mut rows = Vec::new();
         let mut keep = |row| {
             rows.push(row);
@@ -179,7 +179,11 @@ async fn refresh(site: &mut Site, copies: &mut Copies) -> Result<Sight, SqlError
 }
 
 impl Sql for FileSql {
-    fn run<'a>(&'a mut self, script: &'a Script, answer: &'a mut Answer<'a>) -> BoxFuture<'a, Result<(), SqlError>> {
+    fn run<'a>(
+        &'a mut self,
+        script: &'a Script<'_>,
+        answer: &'a mut Answer<'a>,
+    ) -> BoxFuture<'a, Result<(), SqlError>> {
         Box::pin(async move {
             if self.broken {
                 return Err(self
