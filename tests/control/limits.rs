@@ -1,5 +1,7 @@
 //! Streams, deadlines, deaths, and clients that misbehave.
 
+use std::io::{BufRead as _, BufReader};
+
 use super::*;
 
 #[tokio::test]
@@ -34,11 +36,10 @@ fn a_silent_daemon_sends_heartbeats() {
         .write_all(b"GET /v1/events HTTP/1.1\r\nHost: modsync\r\n\r\n")
         .unwrap();
     let mut seen = String::new();
-    let mut buffer = [0; 4096];
+    let mut lines = BufReader::new(stream);
     while !seen.contains(r#"{"event":"heartbeat"}"#) {
-        let read = stream.read(&mut buffer).expect("a heartbeat within four seconds");
+        let read = lines.read_line(&mut seen).expect("a heartbeat within four seconds");
         assert!(read > 0, "{seen}");
-        seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
     }
     assert!(seen.contains("application/x-ndjson"), "{seen}");
 }

@@ -1,7 +1,7 @@
 //! Passwords, answers and passphrases from their commands, through log-ins that succeed and log-ins that fail.
 
 use std::fs::{self, Permissions};
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -145,9 +145,14 @@ fn told(daemon: &Daemon, world: &World) -> String {
     }
     let mut events = UnixStream::connect(world.socket()).unwrap();
     std::io::Write::write_all(&mut events, b"GET /v1/events HTTP/1.1\r\nHost: modsync\r\n\r\n").unwrap();
-    let mut some = [0; 4096];
-    let length = events.read(&mut some).unwrap();
-    all + &String::from_utf8_lossy(&some[..length])
+    let mut events = BufReader::new(events);
+    loop {
+        let length = events.read_line(&mut all).unwrap();
+        assert!(length > 0, "the events ended: {all}");
+        if all.ends_with("}\n") || all.ends_with("}\r\n") {
+            return all;
+        }
+    }
 }
 
 #[rstest]

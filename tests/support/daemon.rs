@@ -1,6 +1,6 @@
 //! The built `modsyncd`, run as a service manager would, and the built `modsyncctl` that asks it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -130,12 +130,12 @@ impl Daemon {
 
     /// Waits until a cycle enters a phase.
     pub fn until_phase(&self, phase: &str) {
-        let mut events = self.get("/v1/events");
-        let (mut heard, mut chunk) = (String::new(), [0; 4096]);
+        // By lines: a bare read gives up when a signal or a machine's pause interrupts it.
+        let mut events = BufReader::new(self.get("/v1/events"));
+        let mut heard = String::new();
         while !heard.contains(&format!("\"phase\":\"{phase}\"")) {
-            let length = events.read(&mut chunk).unwrap();
+            let length = events.read_line(&mut heard).unwrap();
             assert!(length > 0, "the events ended: {heard}");
-            heard.push_str(&String::from_utf8_lossy(&chunk[..length]));
         }
     }
 
